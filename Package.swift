@@ -1,0 +1,99 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list for every target: warnings are errors, and what a file imports it names itself.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .library(name: "Raft", targets: ["Raft"]),
+    ],
+    dependencies: [
+        // Event loops and TCP channels under HTTP/2, TLS and the peer connections.
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        // Structured logs with the levels operators know.
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        // Cursors that readers of many threads share with the one writer, without a lock.
+        .package(url: "https://github.com/apple/swift-atomics.git", from: "1.3.0"),
+        // --config-file is YAML, as etcd's is.
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3",
+            providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CLZ4", path: "Sources/CLZ4", pkgConfig: "liblz4",
+            providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2",
+            providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CChecksum", path: "Sources/CChecksum"),
+        .target(name: "Raft", path: "Sources/Raft", swiftSettings: strict),
+        .target(
+            name: "Storage",
+            dependencies: [
+                "CSQLite", "CLZ4", "CChecksum", .product(name: "Atomics", package: "swift-atomics"),
+            ],
+            path: "Sources/Storage", swiftSettings: strict),
+        .target(
+            name: "Transport",
+            dependencies: [
+                "COpenSSL", "CNGHTTP2",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Sources/Transport", swiftSettings: strict),
+        .target(
+            name: "Server",
+            dependencies: [
+                "Raft", "Storage", "Transport", "CChecksum", "COpenSSL",
+                .product(name: "Atomics", package: "swift-atomics"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            path: "Sources/Server", exclude: ["Main"], swiftSettings: strict),
+        .executableTarget(
+            name: "martlet", dependencies: ["Server"], path: "Sources/Server/Main",
+            swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["Storage"], path: "Tests/Support",
+            swiftSettings: strict),
+        .testTarget(
+            name: "RaftTests", dependencies: ["Raft"], exclude: ["Golden"], swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Storage", "TestSupport", "CSQLite"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: [
+                "Transport", "COpenSSL", "CNGHTTP2",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Storage", "Raft", "Transport", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)
