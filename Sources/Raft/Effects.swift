@@ -1,0 +1,125 @@
+// Effects.swift: everything a step asks of its caller.
+// Belongs here: the duties, and what each may wait for. Never here: how they come about (RaftNode).
+// Source: Docs.docc/Raft.md is the contract in full; thesis §10.2.1 for the two lists of messages.
+
+/// Everything a step asks of its caller.
+///
+/// What to write (`truncateAfter`, then `append`, with `save`) belongs to one atomic write.
+public struct Effects: Equatable, Sendable {
+    /// Term, vote and commit to write with this save, when they changed.
+    ///
+    /// A change of the commit index alone never asks for a save.
+    public var save: HardState?
+
+    /// Entries after this place are to be removed from the log on disk, before `append` is written.
+    public var truncateAfter: LogIndex?
+
+    /// Entries to write at the end of the log on disk.
+    public var append: [Entry] = []
+
+    /// The newest save asked for so far; that of this step when `needsSave`.
+    ///
+    /// Hand it to `.saved` when that save, and all before it, have reached the disk.
+    public var saveNumber = SaveNumber.restored
+
+    /// Messages that may leave at once, without waiting for any save.
+    public var sendNow: [Message] = []
+
+    /// Messages that may leave only once `saveNumber` has reached the disk.
+    ///
+    /// It may be an earlier step's save: then this step itself has nothing to write.
+    public var sendAfterSave: [Message] = []
+
+    /// Entries newly known to be committed, to be applied in order.
+    ///
+    /// Need not be on this member's own disk yet; a checkpoint has to wait for that.
+    public var committed: Range<LogIndex>?
+
+    /// Reads that may be answered once their index is applied.
+    public var readStates: [ReadState] = []
+
+    /// Reads that got no index; to be asked again with a fresh context.
+    public var readsFailed: [ReadContext] = []
+
+    /// Who leads has changed.
+    public var leadership: LeadershipChange?
+
+    /// What became of the `.propose` of this step.
+    public var proposal: ProposalOutcome?
+
+    /// Entries to be read from the log on disk for members that lag; answered by `.loaded`.
+    public var needEntries: [EntriesRequest] = []
+
+    /// Members that need older entries than the log on disk has.
+    ///
+    /// Repeated about once per heartbeat as long as it is so.
+    public var needSnapshot: [MemberID] = []
+
+    /// Asks for nothing.
+    public init() {}
+
+    /// Whether this step asks for a save of its own, `saveNumber`.
+    public var needsSave: Bool { save != nil || truncateAfter != nil || !append.isEmpty }
+}
+
+/// What became of a proposal.
+public enum ProposalOutcome: Equatable, Sendable {
+    /// In the leader's log from `first` on; committed only if the entry committed there has this ID.
+    case accepted(first: EntryID)
+    /// Not in the log, and never will be.
+    case rejected(ProposalRejection)
+}
+
+/// Why a proposal was not taken.
+public enum ProposalRejection: Equatable, Sendable {
+    /// This member does not lead; `leader` does, if known.
+    case notLeader(leader: MemberID?)
+    /// Too many bytes wait for a quorum (`Limits.uncommittedBytesMax`).
+    case tooMuchUncommitted
+    /// Too many bytes wait for the state machine (`Limits.unappliedBytesMax`).
+    case tooMuchUnapplied
+}
+
+/// A change of who leads, as this member knows it.
+public enum LeadershipChange: Equatable, Sendable {
+    /// This member leads from now on; its no-op is in the log.
+    case becameLeader(Term)
+    /// This member no longer leads; what it proposed and is not committed may yet be, or be lost.
+    case steppedDown(term: Term, leader: MemberID?)
+    /// Another member leads in this term, or nobody is known to.
+    case leaderKnown(term: Term, leader: MemberID?)
+}
+
+/// An index that a linearizable read must wait for.
+public struct ReadState: Equatable, Sendable {
+    /// The context of `.readIndex`.
+    public var context: ReadContext
+    /// The read sees everything it must once this index is applied.
+    public var index: LogIndex
+
+    /// Pairs a context with its index.
+    public init(context: ReadContext, index: LogIndex) {
+        self.context = context
+        self.index = index
+    }
+}
+
+/// Entries that a lagging member needs and the core no longer holds.
+public struct EntriesRequest: Equatable, Sendable {
+    /// The member that needs them.
+    public var member: MemberID
+    /// The first entry needed; the ID of the one before it goes into `.loaded(_, after:, for:)`.
+    public var from: LogIndex
+    /// The last entry that may be sent: from the next on, the core has them itself.
+    public var through: LogIndex
+    /// Stop before more than this many bytes, but send one entry at least.
+    public var bytesMax: Int
+
+    /// Makes a request.
+    public init(member: MemberID, from: LogIndex, through: LogIndex, bytesMax: Int) {
+        self.member = member
+        self.from = from
+        self.through = through
+        self.bytesMax = bytesMax
+    }
+}

@@ -1,0 +1,26 @@
+// Input.swift: everything that can happen to a node.
+// Belongs here: the events. Never here: what they cause (RaftNode.swift), what is owed (Effects.swift).
+
+/// Everything that can happen to a node.
+public enum Input: Equatable, Sendable {
+    /// One tick of the caller's clock passed; timeouts are counted in these.
+    case tick
+    /// Stand for election at once instead of when the timeout ends.
+    case campaign
+    /// A message came; the caller has checked who sent it.
+    case received(Message)
+    /// Put these payloads into the log, in this order and without anything between them.
+    case propose([[UInt8]])
+    /// The disk has finished this save and every earlier one.
+    case saved(SaveNumber)
+    /// Ask which index a linearizable read must wait for.
+    case readIndex(ReadContext)
+    /// The state machine has taken in every entry up to here.
+    case applied(through: LogIndex)
+    /// The caller's log on disk no longer has the entries up to here; they were applied before.
+    case compacted(through: LogIndex)
+    /// The answer to `Effects.needEntries`: entries following `after`; empty if they can't be had.
+    case loaded([Entry], after: EntryID, for: MemberID)
+    /// The connection to this member broke: a hint that it may be gone.
+    case peerDisconnected(MemberID)
+}

@@ -1,0 +1,111 @@
+// RaftNode+Reads.swift: linearizable reads without a log entry.
+// Belongs here: who may be answered, and when. Never here: the bookkeeping (ReadIndex.swift).
+// Source: thesis §6.4, steps 1 to 4.
+
+extension RaftNode {
+    mutating func readIndex(_ context: ReadContext) {
+        switch state {
+        case .leader:
+            take(ReadQueue.Request(member: id, context: context))
+        case .follower(.some(let leader)):
+            effects.sendNow.append(
+                Message(
+                    from: id, to: leader, term: term, body: .readIndexRequest(context: context)))
+        case .follower(nil), .preCandidate, .candidate:
+            effects.readsFailed.append(context)
+        }
+    }
+
+    mutating func receiveReadRequest(_ member: MemberID, context: ReadContext) {
+        let request = ReadQueue.Request(member: member, context: context)
+        guard case .leader = state else { return answer(request, index: nil) }
+        take(request)
+    }
+
+    mutating func receiveReadAnswer(_ context: ReadContext, index: LogIndex?) {
+        if let index {
+            effects.readStates.append(ReadState(context: context, index: index))
+        } else {
+            effects.readsFailed.append(context)
+        }
+    }
+
+    /// Takes a read in as a leader.
+    private mutating func take(_ request: ReadQueue.Request) {
+        if isAlone, hasCommittedInTerm { return answer(request, index: hard.commit) }
+        guard case .leader(var leader) = state else { return }
+        guard leader.reads.count < configuration.limits.pendingReadsMax else {
+            return answer(request, index: nil)
+        }
+        state = .follower(leader: nil)
+        leader.reads.add(request)
+        let mayBegin = hasCommittedInTerm && !leader.reads.hasRoundUnderway
+        state = .leader(leader)
+        if mayBegin { beginRound() }
+    }
+
+    /// Sends heartbeats that also confirm the waiting reads.
+    mutating func beginRound() {
+        let takesWaiting = hasCommittedInTerm
+        guard case .leader(var leader) = state else { return }
+        state = .follower(leader: nil)
+        let round = leader.reads.beginRound(commit: hard.commit, takingWaiting: takesWaiting)
+        for peer in leader.peers {
+            // Never beyond what the member has proved to hold of our log.
+            let commit = min(peer.match, hard.commit)
+            effects.sendNow.append(
+                Message(
+                    from: id, to: peer.member, term: term,
+                    body: .heartbeat(commit: commit, round: round)))
+        }
+        state = .leader(leader)
+    }
+
+    /// Answers the reads whose round a quorum has answered; the next round takes what came since.
+    mutating func confirmReads() {
+        guard case .leader(var leader) = state, leader.reads.hasRoundUnderway else { return }
+        let id = id
+        let peers = leader.peers
+        let latest = leader.reads.latestRound
+        let round = quorum.greatest(
+            reached: { voter in
+                if voter == id { return latest }
+                for peer in peers where peer.member == voter { return peer.answeredRound }
+                return .zero
+            }, nobody: ReadRound.zero)
+        state = .follower(leader: nil)
+        let confirmed = leader.reads.confirm(through: round)
+        let mayBegin = leader.reads.hasWaiting && !leader.reads.hasRoundUnderway
+        state = .leader(leader)
+        for read in confirmed { answer(read.request, index: read.index) }
+        if mayBegin { beginRound() }
+    }
+
+    /// Lets the reads go on that came before the leader had committed anything of its term.
+    mutating func serveWaitingReads() {
+        guard case .leader(var leader) = state, leader.reads.hasWaiting else { return }
+        guard isAlone else { return beginRound() }
+        let requests = leader.reads.removeAll()
+        state = .leader(leader)
+        for request in requests { answer(request, index: hard.commit) }
+    }
+
+    /// Fails what waits, when leadership ends.
+    mutating func failReads() {
+        guard case .leader(var leader) = state else { return }
+        let requests = leader.reads.removeAll()
+        state = .leader(leader)
+        for request in requests { answer(request, index: nil) }
+    }
+
+    private mutating func answer(_ request: ReadQueue.Request, index: LogIndex?) {
+        if request.member == id {
+            receiveReadAnswer(request.context, index: index)
+        } else {
+            effects.sendNow.append(
+                Message(
+                    from: id, to: request.member, term: term,
+                    body: .readIndexAnswer(context: request.context, index: index)))
+        }
+    }
+}
