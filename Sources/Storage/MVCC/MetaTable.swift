@@ -1,0 +1,50 @@
+// MetaTable.swift: the few numbers that belong to the store as a whole.
+// Belongs here: names and access. Never here: what follows from a value.
+
+/// Integers by name, in table `meta`; on the writer's connection or a reader's.
+public struct MetaTable {
+    /// What is stored.
+    public enum Name: String, Sendable {
+        /// `Schema.formatVersion` of the writer.
+        case formatVersion = "format"
+        /// The compacted main revision; absent on a store never compacted (etcd semantics C2).
+        case compacted
+        /// First packed revision that the running compaction has yet to look at; absent when none runs.
+        case compactionCursor = "compaction_cursor"
+        /// Present while the NOSPACE alarm was raised by a full disk, which then also clears it.
+        case diskAlarm = "disk_alarm"
+        /// Cluster id, as a bit pattern.
+        case clusterID = "cluster"
+    }
+
+    private let select: Statement
+    private let replace: Statement
+    private let delete: Statement
+
+    /// Prepares the statements; `meta` must exist.
+    public init(connection: Connection) throws(StorageError) {
+        select = try connection.prepare("SELECT value FROM meta WHERE name = ?")
+        replace = try connection.prepare("INSERT OR REPLACE INTO meta VALUES(?, ?)")
+        delete = try connection.prepare("DELETE FROM meta WHERE name = ?")
+    }
+
+    /// The stored value, or nil.
+    public func value(_ name: Name) throws(StorageError) -> Int64? {
+        defer { select.reset() }
+        select.bind(1, name.rawValue)
+        return try select.step() ? select.integer(0) : nil
+    }
+
+    /// Stores a value.
+    public func set(_ name: Name, to value: Int64) throws(StorageError) {
+        replace.bind(1, name.rawValue)
+        replace.bind(2, value)
+        try replace.run()
+    }
+
+    /// Removes a value; absent is no error.
+    public func remove(_ name: Name) throws(StorageError) {
+        delete.bind(1, name.rawValue)
+        try delete.run()
+    }
+}

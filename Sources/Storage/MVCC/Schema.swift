@@ -1,0 +1,60 @@
+// Schema.swift: the tables, and the format version they stand for.
+// Belongs here: DDL and column encodings. Never here: queries.
+// Source: design section 5; the fixed-width encodings are measured in storage.md ("Schema").
+
+/// The tables of a store.
+///
+/// `log` is append only: one row a change, `prev` chains the changes of a key, newest first. `cur` is the
+/// key index, holding the newest change of each key, also of deleted keys until they are compacted.
+/// `ver` is biased by `versionBias`, so that SQLite can overwrite a record in place as it grows: a log
+/// entry then holds a few changed bytes instead of half a page.
+public enum Schema {
+    /// Raised when the meaning of a table changes; a newer one is refused.
+    public static let formatVersion: Int64 = 1
+    /// Added to stored versions; a tombstone stores exactly this.
+    static let versionBias: Int64 = 1 << 24
+
+    private static let statements = [
+        """
+        CREATE TABLE log(rev INTEGER PRIMARY KEY, key BLOB NOT NULL, prev INT NOT NULL, \
+        crev INT NOT NULL, ver INT NOT NULL, lease INT NOT NULL, val BLOB)
+        """,
+        """
+        CREATE TABLE cur(key BLOB PRIMARY KEY, rev INT NOT NULL, crev INT NOT NULL, \
+        ver INT NOT NULL, lease INT NOT NULL) WITHOUT ROWID
+        """,
+        "CREATE INDEX cur_lease ON cur(lease) WHERE lease <> 0",
+        "CREATE TABLE lease(id INTEGER PRIMARY KEY, ttl INT NOT NULL, remaining INT NOT NULL)",
+        """
+        CREATE TABLE alarm(member INT NOT NULL, kind INT NOT NULL, \
+        PRIMARY KEY(member, kind)) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE member(id INTEGER PRIMARY KEY, name TEXT NOT NULL, peer_urls TEXT NOT NULL, \
+        client_urls TEXT NOT NULL, learner INT NOT NULL)
+        """,
+        "CREATE TABLE meta(name TEXT PRIMARY KEY, value INT NOT NULL) WITHOUT ROWID",
+    ]
+
+    /// Creates the tables inside the caller's transaction.
+    public static func create(on connection: Connection) throws(StorageError) {
+        for statement in statements {
+            try connection.execute(statement)
+        }
+        try MetaTable(connection: connection).set(.formatVersion, to: formatVersion)
+    }
+
+    /// Whether the tables exist.
+    ///
+    /// - Throws: `StorageError.incompatible` if they are of a newer format.
+    public static func exists(on connection: Connection) throws(StorageError) -> Bool {
+        let query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
+        guard try connection.integer(query) == 1 else { return false }
+        let found = try MetaTable(connection: connection).value(.formatVersion) ?? 0
+        guard found == formatVersion else {
+            throw .incompatible(
+                file: "db", found: "table format \(found), this is \(formatVersion)")
+        }
+        return true
+    }
+}
