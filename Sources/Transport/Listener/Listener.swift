@@ -1,0 +1,117 @@
+// Listener.swift: one listening socket and the connections it accepted.
+// Belongs here: accept, count, drain, close. Never here: protocols (ProtocolDetector.swift), their
+// handlers.
+
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A listening socket.
+public final class Listener: Sendable {
+    private let channel: any Channel
+    private let children: ConnectionSet
+
+    private init(channel: any Channel, children: ConnectionSet) {
+        self.channel = channel
+        self.children = children
+    }
+
+    /// Binds the address and begins to accept; must not be called on an event loop.
+    public static func bind(
+        _ configuration: ListenerConfiguration, registry: HandlerRegistry
+    ) throws(TransportError) -> Listener {
+        let children = ConnectionSet(max: configuration.limits.connectionsMax)
+        let acceptor = Acceptor(
+            configuration: configuration, registry: registry, children: children,
+            tls: try configuration.tls.map { (tls) throws(TransportError) in
+                try TLSContextSource(tls, report: registry.report)
+            })
+        let bootstrap = ServerBootstrap(group: registry.group)
+            .serverChannelOption(.backlog, value: Limits.acceptBacklog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(
+                .writeBufferWaterMark,
+                value: .init(
+                    low: Limits.channelWaterMarks.low, high: Limits.channelWaterMarks.high)
+            )
+            .childChannelInitializer { acceptor.accept($0) }
+        do {
+            let channel = try bootstrap.bind(host: configuration.host, port: configuration.port)
+                .wait()
+            return Listener(channel: channel, children: children)
+        } catch {
+            let address = "\(configuration.host):\(configuration.port)"
+            throw .bind(address: address, reason: "\(error)")
+        }
+    }
+
+    /// The port the socket is bound to.
+    public var localPort: Int { channel.localAddress?.port ?? 0 }
+
+    /// Connections open now.
+    public var connectionCount: Int { children.count }
+
+    /// Stops accepting, lets calls in progress finish, and closes each connection after its last
+    /// one.
+    public func drain() {
+        // First no more are accepted, then those there are get the event.
+        channel.close(promise: nil)
+        channel.closeFuture.whenComplete { [children] _ in
+            for child in children.all {
+                child.eventLoop.execute {
+                    child.pipeline.fireUserInboundEventTriggered(DrainEvent())
+                }
+            }
+        }
+    }
+
+    /// Closes the socket and all connections, and returns when they are closed; not on an event
+    /// loop.
+    public func close() {
+        channel.close(promise: nil)
+        wait(channel.closeFuture)
+        let open = children.all
+        for child in open { child.close(promise: nil) }
+        for child in open { wait(child.closeFuture) }
+    }
+
+    private func wait(_ future: EventLoopFuture<Void>) {
+        do {
+            try future.wait()
+        } catch {
+            preconditionFailure("a close future failed: \(error)")
+        }
+    }
+}
+
+/// Tells a connection's handlers to finish what they have and then close.
+struct DrainEvent: Sendable {}
+
+/// The open connections of a listener.
+final class ConnectionSet: Sendable {
+    private let max: Int
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    init(max: Int) {
+        self.max = max
+    }
+
+    /// Adds a connection unless there are as many as are allowed.
+    func insert(_ channel: any Channel) -> Bool {
+        channels.withLock { channels in
+            guard channels.count < max else { return false }
+            channels[ObjectIdentifier(channel)] = channel
+            return true
+        }
+    }
+
+    func remove(_ channel: any Channel) {
+        channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+
+    var count: Int { channels.withLock { $0.count } }
+
+    var all: [any Channel] { channels.withLock { Array($0.values) } }
+}

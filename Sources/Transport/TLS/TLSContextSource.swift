@@ -1,0 +1,75 @@
+// TLSContextSource.swift: the context for new connections, made again when its files change.
+// Belongs here: noticing changed files. Never here: what is in them (TLSContext.swift).
+// etcd reads its certificates anew for each handshake, so operators replace them under a running
+// server.
+
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+final class TLSContextSource: Sendable {
+    private struct FileStamp: Equatable {
+        var inode: UInt64 = 0
+        var size: Int64 = 0
+        var seconds: Int = 0
+        var nanoseconds: Int = 0
+    }
+
+    private struct State {
+        var context: TLSContext
+        var stamps: [FileStamp]
+        var checkedNanoseconds: Int64
+    }
+
+    private let configuration: TLSConfiguration
+    private let report: @Sendable (TransportEvent) -> Void
+    private let state: Mutex<State>
+
+    init(
+        _ configuration: TLSConfiguration, report: @escaping @Sendable (TransportEvent) -> Void
+    ) throws(TransportError) {
+        self.configuration = configuration
+        self.report = report
+        let stamps = Self.stamps(configuration)
+        let context = try TLSContext(configuration)
+        state = Mutex(State(context: context, stamps: stamps, checkedNanoseconds: .min))
+    }
+
+    /// The context for a connection that begins at `now`; files are looked at no more than once a
+    /// second.
+    func current(at now: Int64) -> TLSContext {
+        state.withLock { state in
+            let isChecked = state.checkedNanoseconds != .min
+            if isChecked && now - state.checkedNanoseconds < Limits.certificateCheckNanoseconds {
+                return state.context
+            }
+            state.checkedNanoseconds = now
+            let stamps = Self.stamps(configuration)
+            guard stamps != state.stamps else { return state.context }
+            state.stamps = stamps
+            do throws(TransportError) {
+                state.context = try TLSContext(configuration)
+            } catch {
+                report(.certificateReloadFailed(reason: error.description))
+            }
+            return state.context
+        }
+    }
+
+    private static func stamps(_ configuration: TLSConfiguration) -> [FileStamp] {
+        let paths = [
+            configuration.certificateFile, configuration.keyFile, configuration.trustedCAFile,
+        ]
+        return paths.compactMap { $0 }.map { path in
+            var info = stat()
+            guard stat(path, &info) == 0 else { return FileStamp() }
+            return FileStamp(
+                inode: UInt64(info.st_ino), size: Int64(info.st_size),
+                seconds: info.st_mtim.tv_sec, nanoseconds: info.st_mtim.tv_nsec)
+        }
+    }
+}
