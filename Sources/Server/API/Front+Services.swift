@@ -1,0 +1,178 @@
+// Front+Services.swift: Watch, Lease, Cluster, Maintenance and health: what is left once a request is decoded.
+// Belongs here: short handlers. Never here: the hub of watches, long reads.
+// Source: etcd semantics W, L3, K1, M1, M5, M7-M9, G16.
+
+internal import Storage
+internal import Transport
+
+extension Front {
+    // MARK: Watch
+
+    func watch(_ request: WatchRequest, _ holder: AnyObject?) throws(CallFailure) {
+        guard let stream = holder as? WatchStream else {
+            preconditionFailure("a watch call without its stream")
+        }
+        do throws(StorageError) {
+            switch request {
+            case .none: break
+            case .create(let create): try watches.create(create, on: stream)
+            case .cancel(let cancel): try watches.cancel(cancel.watchID, on: stream)
+            case .progress: watches.progress(on: stream)
+            }
+        } catch {
+            context.store.report(error)
+            watches.close(stream)
+            throw CallFailure(error)
+        }
+    }
+
+    // MARK: Lease
+
+    func keepAlive(
+        _ request: LeaseKeepAliveRequest, _ holder: AnyObject?
+    ) throws(CallFailure) {
+        guard let stream = holder as? KeepAliveStream else {
+            preconditionFailure("a keep-alive call without its stream")
+        }
+        try submit(stream.call, .leaseKeepAlive(request), 0, purpose: .stream(stream))
+        stream.waiting += 1
+        if stream.waiting == Front.keepAlivesWaitingMax { stream.call.pauseReceiving() }
+    }
+
+    /// An answer of a keep-alive stream, in the order of its requests (L3).
+    func keptAlive(_ stream: KeepAliveStream, _ bytes: [UInt8]) {
+        stream.waiting -= 1
+        guard stream.call.isOpen else { return }
+        stream.call.send(bytes)
+        if stream.waiting < Front.keepAlivesWaitingMax { stream.call.resumeReceiving() }
+        if stream.isHalfClosed, stream.waiting == 0 { stream.call.finish(.ok) }
+    }
+
+    /// Keep-alives of one stream that may wait for their answer; then flow control holds the client back.
+    private static let keepAlivesWaitingMax = 1000
+
+    // MARK: Cluster
+
+    func memberList(
+        _ call: any ServiceCall, _ request: MemberListRequest
+    ) throws(CallFailure) {
+        guard request.linearizable else { return try listMembers(call) }
+        try whenLinearizable(call) { () throws(CallFailure) in try self.listMembers(call) }
+    }
+
+    private func listMembers(_ call: any ServiceCall) throws(CallFailure) {
+        let rows = try reading { (reader, _) throws(StorageError) in
+            try MemberTable(connection: reader.connection).all()
+        }
+        var writer = ProtoWriter()
+        writer.memberListResponse(
+            context.header(revision: 0),
+            members: rows.map {
+                WireMember(
+                    id: $0.id, name: $0.name, peerURLs: $0.peerURLs, clientURLs: $0.clientURLs,
+                    isLearner: $0.isLearner)
+            })
+        answer(call, writer.take())
+    }
+
+    // MARK: Maintenance
+
+    func status(_ call: any ServiceCall) throws(CallFailure) {
+        let (alarms, revision) = try reading { (reader, state) throws(StorageError) in
+            (try AlarmTable(connection: reader.connection).all(), state.revision)
+        }
+        var response = StatusResponse(header: context.header(revision: revision))
+        response.version = context.limits.version
+        response.dbSize = context.status.totalBytes
+        response.dbSizeInUse = context.status.bytesInUse
+        response.leader = context.status.leader
+        response.raftIndex = context.status.committed
+        response.raftAppliedIndex = context.status.applied
+        response.raftTerm = context.status.term
+        response.storageVersion = Product.storageVersion
+        response.dbSizeQuota = context.limits.quotaBytes ?? 0
+        response.downgradeInfo = StatusResponse.DowngradeInfo()
+        if response.leader == 0 { response.errors.append(EtcdError.noLeader.rawValue) }
+        response.errors += alarms.map { "memberID:\($0.member) alarm:\(Front.alarmName($0.kind)) " }
+        var writer = ProtoWriter()
+        writer.statusResponse(response)
+        answer(call, writer.take())
+    }
+
+    static func alarmName(_ kind: Int32) -> String {
+        switch AlarmType(rawValue: kind) {
+        case .noSpace: "NOSPACE"
+        case .corrupt: "CORRUPT"
+        default: "UNKNOWN"
+        }
+    }
+
+    /// A hash that equal files, and only they, have in common (M7): that of all pages.
+    func hash(_ call: any ServiceCall) throws(CallFailure) {
+        let hash = context.status.databaseHash
+        var writer = ProtoWriter()
+        writer.hashResponse(
+            context.header(revision: context.status.revision),
+            hash: UInt32(truncatingIfNeeded: hash ^ hash >> 32))
+        answer(call, writer.take())
+    }
+
+    func hashKV(
+        _ call: any ServiceCall, _ request: HashKVRequest, _ holder: inout AnyObject?
+    ) throws(CallFailure) {
+        let read = LongRead(call: call, work: .hash(request))
+        holder = read
+        try begin(read)
+    }
+
+    func snapshot(_ call: any ServiceCall, _ holder: inout AnyObject?) throws(CallFailure) {
+        let read = LongRead(call: call, work: .snapshot)
+        holder = read
+        try begin(read)
+    }
+
+    /// Leadership stays where it is: a single member can only hand it to itself (M9).
+    func moveLeader(
+        _ call: any ServiceCall, _ request: MoveLeaderRequest
+    ) throws(CallFailure) {
+        guard context.status.leader == context.identity.memberID else {
+            throw CallFailure(.notLeader)
+        }
+        guard request.targetID == context.identity.memberID else {
+            throw CallFailure(.badLeaderTransferee)
+        }
+        answer(call, [])
+    }
+
+    // MARK: health
+
+    func healthCheck(
+        _ call: any ServiceCall, _ request: HealthCheckRequest
+    ) throws(CallFailure) {
+        guard request.service.isEmpty else { throw CallFailure(.unknownHealthService) }
+        var writer = ProtoWriter()
+        writer.healthCheckResponse(.serving)
+        answer(call, writer.take())
+    }
+
+    /// Says how a service is and stays open: as long as this process answers, that does not change.
+    func healthWatch(
+        _ call: any ServiceCall, _ request: HealthCheckRequest
+    ) throws(CallFailure) {
+        var writer = ProtoWriter()
+        writer.healthCheckResponse(request.service.isEmpty ? .serving : .serviceUnknown)
+        call.send(writer.take())
+    }
+}
+
+/// What this server says it is.
+enum Product {
+    /// The release of Martlet.
+    static let version = "0.1.0"
+    /// The release of etcd whose behaviour clients find: they decide by it what they may use.
+    static let etcdVersion = "3.6.5"
+    /// The cluster version that goes with it.
+    static let clusterVersion = "3.6.0"
+    /// The storage version that goes with it.
+    static let storageVersion = "3.6.0"
+}

@@ -1,0 +1,275 @@
+// Front.swift: routes the calls of one event loop to the services, and the replica's answers back.
+// Belongs here: dispatch, tickets, time limits. Never here: what a method does (the services).
+// Source: design section 3; etcd semantics G8, G12, G20.
+
+internal import Storage
+internal import Transport
+
+/// What the services of one loop share.
+final class LoopContext {
+    let identity: Identity
+    let limits: FrontLimits
+    let status: SharedStatus
+    let store: LoopStore
+    let environment: any LoopEnvironment
+    let loop: Int32
+    let pages: PageStore
+
+    init(
+        identity: Identity, limits: FrontLimits, status: SharedStatus, store: LoopStore,
+        environment: any LoopEnvironment, loop: Int32, pages: PageStore
+    ) {
+        self.identity = identity
+        self.limits = limits
+        self.status = status
+        self.store = store
+        self.environment = environment
+        self.loop = loop
+        self.pages = pages
+    }
+
+    /// A header at a revision (G4).
+    func header(revision: Int64) -> ResponseHeader {
+        ResponseHeader(
+            clusterID: identity.clusterID, memberID: identity.memberID, revision: revision,
+            raftTerm: status.term)
+    }
+}
+
+/// Settings of the front end.
+struct FrontLimits: Sendable {
+    /// `--max-request-bytes`.
+    var requestBytesMax = 1_572_864
+    /// `--max-txn-ops`.
+    var operationsMax = 128
+    /// How long a request may wait for the replica (G8), in milliseconds.
+    var requestTimeoutMilliseconds: UInt64 = 7000
+    /// `--quota-backend-bytes`, as Status shows it.
+    var quotaBytes: Int64?
+    /// Shown by Status and /version.
+    var version = ""
+
+    /// What etcd's proposal adds to a request: its own id and the tags around both (G12).
+    static let proposalOverheadBytes = 21
+}
+
+/// The calls of one event loop; confined to it.
+final class Front {
+    let context: LoopContext
+    let watches: WatchHub
+    private(set) var table: CallTable
+    private var isSweeping = false
+    var counts = CountCache()
+    /// Reads that wait for a free reader.
+    var longReads = LongReadQueue()
+
+    init(context: LoopContext, watches: WatchHub) {
+        self.context = context
+        self.watches = watches
+        table = CallTable(loop: context.loop)
+    }
+
+    // MARK: calls
+
+    /// A call arrived.
+    func start(_ call: any ServiceCall, _ method: Method, holder: inout AnyObject?) {
+        switch method {
+        case .watch: holder = WatchStream(call: call)
+        case .leaseKeepAlive: holder = KeepAliveStream(call: call)
+        default: break
+        }
+    }
+
+    /// A message arrived; for unary methods the only one.
+    func receive(
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], holder: inout AnyObject?
+    ) {
+        do throws(CallFailure) {
+            try dispatch(call, method, message, &holder)
+        } catch {
+            call.finish(error.status)
+        }
+    }
+
+    private func dispatch(
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], _ holder: inout AnyObject?
+    ) throws(CallFailure) {
+        switch method {
+        case .range: try range(call, try decode(message), &holder)
+        case .put: try put(call, try decode(message), message.count)
+        case .deleteRange: try deleteRange(call, try decode(message), message.count)
+        case .txn: try txn(call, try decode(message), message.count)
+        case .compact:
+            try submit(call, .compact(try decode(message)), message.count)
+        case .watch: try watch(try decode(message), holder)
+        case .leaseGrant: try submit(call, .leaseGrant(try decode(message)), message.count)
+        case .leaseRevoke: try submit(call, .leaseRevoke(try decode(message)), message.count)
+        case .leaseTimeToLive:
+            try submit(call, .leaseTimeToLive(try decode(message)), message.count)
+        case .leaseLeases: try submit(call, .leaseLeases, message.count)
+        case .leaseKeepAlive: try keepAlive(try decode(message), holder)
+        case .memberList: try memberList(call, try decode(message))
+        case .alarm: try submit(call, .alarm(try decode(message)), message.count)
+        case .status: try status(call)
+        case .defragment: answer(call, [])
+        case .hash: try hash(call)
+        case .hashKV: try hashKV(call, try decode(message), &holder)
+        case .snapshot: try snapshot(call, &holder)
+        case .moveLeader: try moveLeader(call, try decode(message))
+        case .healthCheck: try healthCheck(call, try decode(message))
+        case .healthWatch: try healthWatch(call, try decode(message))
+        }
+    }
+
+    /// The client will send no more.
+    func halfClose(_ method: Method, holder: AnyObject?) {
+        // A watch goes on (W17); a keep-alive stream ends with its last answer.
+        guard let stream = holder as? KeepAliveStream else { return }
+        stream.isHalfClosed = true
+        if stream.waiting == 0 { stream.call.finish(.ok) }
+    }
+
+    /// The call is gone.
+    func cancel(holder: AnyObject?) {
+        switch holder {
+        case let stream as WatchStream: watches.close(stream)
+        case let read as LongRead: endLongRead(read)
+        default: break
+        }
+    }
+
+    /// The client has taken most of what was sent.
+    func drained(holder: AnyObject?) {
+        switch holder {
+        case let stream as WatchStream: watches.drained(stream)
+        case let read as LongRead: advance(read)
+        default: break
+        }
+    }
+
+    func decode<Message: WireMessage>(_ message: [UInt8]) throws(CallFailure) -> Message {
+        do throws(WireError) {
+            return try Message(decoding: message)
+        } catch {
+            throw CallFailure(error.unaryStatus)
+        }
+    }
+
+    func answer(_ call: any ServiceCall, _ message: [UInt8]) {
+        call.send(message)
+        call.finish(.ok)
+    }
+
+    // MARK: to the replica and back
+
+    /// Sends a request to the replica, whose answer ends the call.
+    func submit(
+        _ call: any ServiceCall, _ body: ReplicaRequest.Body, _ byteCount: Int,
+        purpose: CallTable.Purpose = .unary
+    ) throws(CallFailure) {
+        guard byteCount + FrontLimits.proposalOverheadBytes <= context.limits.requestBytesMax else {
+            throw CallFailure(.requestTooLarge)
+        }
+        let deadline = context.environment.now.advanced(
+            milliseconds: context.limits.requestTimeoutMilliseconds)
+        let ticket = table.insert(call, purpose, deadline: deadline)
+        let request = ReplicaRequest(ticket: ticket, body: body, byteCount: byteCount)
+        guard context.environment.submit(request) else {
+            _ = table.take(ticket)
+            throw CallFailure(.tooManyRequests)
+        }
+        sweepLater()
+    }
+
+    /// Runs `read` when the published state is known to include every write acknowledged before now (G7).
+    func whenLinearizable(
+        _ call: any ServiceCall, _ read: @escaping () throws(CallFailure) -> Void
+    ) throws(CallFailure) {
+        if context.status.readsLocally { return try read() }
+        let purpose = CallTable.Purpose.read {
+            guard call.isOpen else { return }
+            do throws(CallFailure) {
+                try read()
+            } catch {
+                call.finish(error.status)
+            }
+        }
+        try submit(call, .readIndex, 0, purpose: purpose)
+    }
+
+    /// Takes one message of the replica.
+    func take(_ message: LoopMessage) {
+        switch message {
+        case .events(let batch): watches.deliver(batch)
+        case .skipped(let revision): watches.skipped(through: revision)
+        case .subscribed(let revision): watches.subscribed(at: revision)
+        case .answer(let ticket, let bytes):
+            guard let (call, purpose) = table.take(ticket) else { return }
+            switch purpose {
+            case .unary: answer(call, bytes)
+            case .stream(let stream): keptAlive(stream, bytes)
+            case .read: preconditionFailure("a read was answered with a message")
+            }
+        case .failure(let ticket, let status):
+            guard let (call, _) = table.take(ticket), call.isOpen else { return }
+            call.finish(status)
+        case .readable(let ticket):
+            guard let (_, purpose) = table.take(ticket), case .read(let read) = purpose else {
+                return
+            }
+            read()
+        }
+    }
+
+    // Looks for calls that have waited too long, as long as any wait.
+    private func sweepLater() {
+        guard !isSweeping else { return }
+        isSweeping = true
+        context.environment.after(milliseconds: Front.sweepMilliseconds) { [self] in
+            isSweeping = false
+            for (call, _) in table.takeOverdue(now: context.environment.now) where call.isOpen {
+                call.finish(EtcdError.timeout.status)
+            }
+            if table.count > 0 { sweepLater() }
+        }
+    }
+
+    private static let sweepMilliseconds: UInt64 = 500
+}
+
+/// Why a call ends without its answer.
+struct CallFailure: Error, Equatable {
+    let status: RPCStatus
+
+    init(_ status: RPCStatus) {
+        self.status = status
+    }
+
+    init(_ error: EtcdError) {
+        status = error.status
+    }
+
+    /// An error of the store that a read met: nothing is served that is not known to be right.
+    init(_ error: StorageError) {
+        switch error {
+        case .corrupt, .corruptPage: status = EtcdError.corrupt.status
+        case .busy: status = EtcdError.tooManyRequests.status
+        case .disk, .incompatible, .sqlite:
+            status = RPCStatus(.unavailable, "etcdserver: the store cannot be read: \(error)")
+        }
+    }
+}
+
+extension Front {
+    /// Reads the store, reporting its errors.
+    func reading<Result>(
+        _ body: (KeyReader, StoreView) throws(StorageError) -> Result
+    ) throws(CallFailure) -> Result {
+        do throws(StorageError) {
+            return try context.store.read(body)
+        } catch {
+            context.store.report(error)
+            throw CallFailure(error)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// LoopEnvironment.swift: what the services of one event loop need from around them.
+// Belongs here: the seam to threads and timers. Never here: what runs on them.
+
+internal import Storage
+
+/// The state of the store that a read transaction sees.
+struct StoreView: Equatable, Sendable {
+    /// The main revision.
+    var revision: Int64
+    /// The compacted revision; -1 if never compacted (C2).
+    var compacted: Int64
+}
+
+/// An event loop and the threads behind it, as the services see them; called on that loop only.
+protocol LoopEnvironment: AnyObject {
+    /// The time now.
+    var now: Tick { get }
+    /// Runs `body` on this loop in a later turn.
+    func later(_ body: @escaping () -> Void)
+    /// Runs `body` on this loop after a delay.
+    func after(milliseconds: UInt64, _ body: @escaping () -> Void)
+    /// Queues a request for the replica; false if its queue is full.
+    func submit(_ request: ReplicaRequest) -> Bool
+}

@@ -1,0 +1,56 @@
+// Method.swift: the methods this server answers, in the order of their numbers.
+// Belongs here: names and kinds. Never here: handlers (Front.swift).
+// Source: services.tsv of etcd's interface; a method that is not here is Unimplemented.
+
+internal import Transport
+
+/// A method, by its place in the table that Transport routes by.
+enum Method: Int, CaseIterable, Sendable {
+    case range, put, deleteRange, txn, compact
+    case watch
+    case leaseGrant, leaseRevoke, leaseKeepAlive, leaseTimeToLive, leaseLeases
+    case memberList
+    case alarm, status, defragment, hash, hashKV, snapshot, moveLeader
+    case healthCheck, healthWatch
+
+    /// The `:path` of its calls.
+    var path: String {
+        switch self {
+        case .range: "/etcdserverpb.KV/Range"
+        case .put: "/etcdserverpb.KV/Put"
+        case .deleteRange: "/etcdserverpb.KV/DeleteRange"
+        case .txn: "/etcdserverpb.KV/Txn"
+        case .compact: "/etcdserverpb.KV/Compact"
+        case .watch: "/etcdserverpb.Watch/Watch"
+        case .leaseGrant: "/etcdserverpb.Lease/LeaseGrant"
+        case .leaseRevoke: "/etcdserverpb.Lease/LeaseRevoke"
+        case .leaseKeepAlive: "/etcdserverpb.Lease/LeaseKeepAlive"
+        case .leaseTimeToLive: "/etcdserverpb.Lease/LeaseTimeToLive"
+        case .leaseLeases: "/etcdserverpb.Lease/LeaseLeases"
+        case .memberList: "/etcdserverpb.Cluster/MemberList"
+        case .alarm: "/etcdserverpb.Maintenance/Alarm"
+        case .status: "/etcdserverpb.Maintenance/Status"
+        case .defragment: "/etcdserverpb.Maintenance/Defragment"
+        case .hash: "/etcdserverpb.Maintenance/Hash"
+        case .hashKV: "/etcdserverpb.Maintenance/HashKV"
+        case .snapshot: "/etcdserverpb.Maintenance/Snapshot"
+        case .moveLeader: "/etcdserverpb.Maintenance/MoveLeader"
+        case .healthCheck: "/grpc.health.v1.Health/Check"
+        case .healthWatch: "/grpc.health.v1.Health/Watch"
+        }
+    }
+
+    /// How many messages each side sends.
+    var kind: RPCKind {
+        switch self {
+        case .watch, .leaseKeepAlive: .bidi
+        case .snapshot, .healthWatch: .serverStream
+        default: .unary
+        }
+    }
+
+    /// The table for Transport.
+    static var table: [RPCMethod] {
+        allCases.map { RPCMethod(path: $0.path, kind: $0.kind) }
+    }
+}

@@ -1,0 +1,117 @@
+// Configuration+Checks.swift: what must hold between settings, and settings that follow from
+// others. Belongs here: rules over two or more settings. Never here: rules of one value
+// (Flag.swift, FlagTable*.swift). Source: etcd 3.5.16's checks at its start, observed; texts are
+// our own.
+
+extension Configuration {
+    /// Fills in what follows from other settings, then checks all of them together.
+    mutating func complete(with given: inout GivenSettings) throws(ConfigurationError) {
+        guard !name.isEmpty else { throw .conflict(text: "--name must not be empty") }
+        if dataDirectory.isEmpty { dataDirectory = "\(name).martlet" }
+        if initialCluster.isEmpty {
+            initialCluster = [InitialMember(name: name, peerURLs: initialAdvertisePeerURLs)]
+        }
+        autoCompaction = try Self.autoCompaction(given)
+        try checkURLs(given)
+        try checkTLS(&given)
+        try checkTimes()
+        guard initialCluster.count == 1 else {
+            throw .refused(
+                setting: "--initial-cluster with \(initialCluster.count) members",
+                reason: FlagTable.clustersLater)
+        }
+        warnOfLimits(in: &given)
+    }
+
+    private static func autoCompaction(
+        _ given: GivenSettings
+    ) throws(ConfigurationError) -> AutoCompaction {
+        let text = given.text("auto-compaction-retention")
+        let label =
+            given.setting("auto-compaction-retention")?.label ?? "--auto-compaction-retention"
+        if given.text("auto-compaction-mode") == "revision" {
+            guard let count = Int64(text), count >= 0 else {
+                throw .badValue(
+                    setting: label, value: text,
+                    expected: "a number of revisions, as --auto-compaction-mode is revision")
+            }
+            return count == 0 ? .off : .revisions(count)
+        }
+        if let hours = Int32(text), hours >= 0 {
+            return hours == 0 ? .off : .periodic(.seconds(Int64(hours) * 3600))
+        }
+        guard let duration = GoDuration.parse(text) else {
+            throw .badValue(
+                setting: label, value: text, expected: "a number of hours or a duration such as 5m")
+        }
+        return duration == .zero ? .off : .periodic(duration)
+    }
+
+    private func checkURLs(_ given: GivenSettings) throws(ConfigurationError) {
+        if given.setting("listen-client-urls") != nil, given.setting("advertise-client-urls") == nil
+        {
+            throw .conflict(
+                text: "--advertise-client-urls is required when --listen-client-urls is given")
+        }
+        for url in listenClientURLs + listenClientHTTPURLs + listenMetricsURLs
+        where url.scheme.isUnix {
+            throw .refused(setting: "\(url)", reason: "Unix sockets come with a later version")
+        }
+        for url in listenMetricsURLs where url.port != 0 {
+            let clash = (listenClientURLs + listenClientHTTPURLs).first {
+                $0.host == url.host && $0.port == url.port
+            }
+            if let clash {
+                throw .conflict(text: "--listen-metrics-urls: \(url) is taken by \(clash)")
+            }
+        }
+    }
+
+    private func checkTLS(_ given: inout GivenSettings) throws(ConfigurationError) {
+        guard certFile.isEmpty == keyFile.isEmpty else {
+            throw .conflict(text: "--cert-file and --key-file are needed together")
+        }
+        guard !clientCertAuth || !trustedCAFile.isEmpty else {
+            throw .conflict(text: "--client-cert-auth needs --trusted-ca-file")
+        }
+        for url in listenClientURLs + listenClientHTTPURLs + listenMetricsURLs {
+            if url.scheme.isSecure, certFile.isEmpty {
+                throw .conflict(text: "\(url) needs --cert-file and --key-file")
+            }
+        }
+        for url in listenClientURLs + listenClientHTTPURLs where !url.scheme.isSecure {
+            if requiresClientCertificate {
+                given.warnings.append("\(url) is not TLS: no client certificate is asked for there")
+            } else if !certFile.isEmpty {
+                given.warnings.append("\(url) is not TLS: --cert-file has no effect there")
+            }
+        }
+        if let least = tlsMinVersion, let greatest = tlsMaxVersion, least > greatest {
+            throw .conflict(text: "--tls-min-version must not be above --tls-max-version")
+        }
+        if tlsMinVersion == .tls13, !cipherSuites.isEmpty {
+            throw .conflict(
+                text: "--cipher-suites chooses for TLS1.2, which --tls-min-version excludes")
+        }
+    }
+
+    private func checkTimes() throws(ConfigurationError) {
+        guard electionTimeoutMilliseconds >= 5 * heartbeatIntervalMilliseconds else {
+            throw .conflict(
+                text: "--election-timeout (\(electionTimeoutMilliseconds) ms) must be at least "
+                    + "5 times --heartbeat-interval (\(heartbeatIntervalMilliseconds) ms)")
+        }
+    }
+
+    private func warnOfLimits(in given: inout GivenSettings) {
+        if maxRequestBytes > 10 << 20 {
+            given.warnings.append(
+                "--max-request-bytes is above 10 MiB: large requests slow all others"
+            )
+        }
+        if unsafeNoFsync {
+            given.warnings.append(
+                "--unsafe-no-fsync: a crash of the machine will lose acknowledged writes")
+        }
+    }
+}

@@ -1,0 +1,176 @@
+// Configuration.swift: everything the process was told, checked and typed. Belongs here: the
+// settings and what follows from them. Never here: where a value came from
+// (Configuration+Load.swift), its flag and default text (FlagTable*.swift). Defaults stand once, in
+// the flag table.
+
+/// The settings of one node.
+///
+/// Built by ``load(arguments:environment:readFile:)`` only, so each value has passed its flag's
+/// parser and the cross checks.
+struct Configuration: Sendable, Equatable {
+    // Identity and places.
+    var name = ""
+    var dataDirectory = ""
+    var listenClientURLs: [EndpointURL] = []
+    var listenClientHTTPURLs: [EndpointURL] = []
+    var listenMetricsURLs: [EndpointURL] = []
+    var listenPeerURLs: [EndpointURL] = []
+    var advertiseClientURLs: [EndpointURL] = []
+
+    // The cluster at its first start.
+    var initialAdvertisePeerURLs: [EndpointURL] = []
+    var initialCluster: [InitialMember] = []
+    var initialClusterToken = ""
+    var initialClusterState = InitialClusterState.new
+    var strictReconfigCheck = true
+    var maxLearners = 1
+
+    // Raft.
+    var heartbeatIntervalMilliseconds = 0
+    var electionTimeoutMilliseconds = 0
+    /// Applied entries between two checkpoints of the database.
+    var snapshotCount: UInt64 = 0
+    var preVote = true
+
+    // TLS of the client listeners.
+    var certFile = ""
+    var keyFile = ""
+    var trustedCAFile = ""
+    var clientCertAuth = false
+    var tlsMinVersion: TLSVersionSetting?
+    var tlsMaxVersion: TLSVersionSetting?
+    var cipherSuites: [CipherSuite] = []
+
+    // Limits.
+    var maxRequestBytes = 0
+    var maxTxnOps = 0
+    var maxConcurrentStreams: UInt32 = 0
+    /// The greatest size of the database; nil = none.
+    var quotaBackendBytes: Int64?
+
+    // Compaction and watches.
+    var autoCompaction = AutoCompaction.off
+    var compactionBatchLimit = 0
+    var compactionSleepInterval = Duration.zero
+    var watchProgressNotifyInterval = Duration.zero
+
+    // gRPC and HTTP.
+    /// The least time between pings of a client; more often is answered with GOAWAY.
+    var keepaliveMinTime = Duration.zero
+    /// The time without traffic after which the server pings; zero = never.
+    var keepaliveInterval = Duration.zero
+    /// How long the server waits for the answer to its ping.
+    var keepaliveTimeout = Duration.zero
+    /// Allowed origins; "*" alone = all.
+    var corsOrigins: [String] = []
+    /// Allowed Host headers of plain HTTP; "*" alone = all.
+    var hostWhitelist: [String] = []
+    var enableGRPCGateway = true
+    var metricsLevel = MetricsLevel.basic
+
+    // Logs.
+    var logLevel = LogSeverity.info
+    var logFormat = LogFormat.json
+    var logOutputs: [LogOutput] = []
+    var warningApplyDuration = Duration.zero
+    var warningUnaryRequestDuration = Duration.zero
+
+    // Auth.
+    var bcryptCost = 0
+    var authTokenTTLSeconds = 0
+
+    // Dangerous ones.
+    /// Skips every sync of the log: a crash of the machine then loses acknowledged writes.
+    var unsafeNoFsync = false
+    var featureGates = FeatureGates()
+
+    /// Whether client listeners ask for, and verify, a certificate of the client.
+    ///
+    /// As in etcd a trusted CA alone suffices to demand one.
+    var requiresClientCertificate: Bool { clientCertAuth || !trustedCAFile.isEmpty }
+
+    /// Where clients are served, and with what.
+    ///
+    /// `--listen-client-http-urls` moves HTTP away from the other client URLs; a URL in both lists
+    /// serves both.
+    var clientListeners: [ClientListener] {
+        let split = !listenClientHTTPURLs.isEmpty
+        let rpc = listenClientURLs.map { url in
+            ClientListener(
+                url: url, servesRPC: true, servesHTTP: !split || listenClientHTTPURLs.contains(url))
+        }
+        let http = listenClientHTTPURLs.filter { !listenClientURLs.contains($0) }
+        return rpc + http.map { ClientListener(url: $0, servesRPC: false, servesHTTP: true) }
+    }
+
+    /// The longest a request may take in the replica: 5 s and two election timeouts, as in etcd.
+    var requestTimeout: Duration { .milliseconds(5000 + 2 * electionTimeoutMilliseconds) }
+
+    /// The least time to live a lease gets, in seconds: one and a half election timeouts, rounded
+    /// up.
+    var minimumLeaseTTLSeconds: Int64 { Int64((electionTimeoutMilliseconds * 3 / 2 + 999) / 1000) }
+
+    /// The greatest message a client may send, in bytes: the request and half a MiB around it.
+    var receiveMessageBytesMax: Int { maxRequestBytes + 524_288 }
+}
+
+/// One place where clients are served.
+struct ClientListener: Hashable, Sendable {
+    let url: EndpointURL
+    let servesRPC: Bool
+    let servesHTTP: Bool
+}
+
+/// One member of `--initial-cluster`.
+struct InitialMember: Hashable, Sendable {
+    let name: String
+    var peerURLs: [EndpointURL]
+}
+
+/// Whether the first start founds a cluster or joins one.
+enum InitialClusterState: String, Sendable, CaseIterable {
+    case new, existing
+}
+
+/// Which old revisions the node compacts on its own.
+enum AutoCompaction: Equatable, Sendable {
+    case off
+    /// Keeps the history of this much time.
+    case periodic(Duration)
+    /// Keeps this many revisions.
+    case revisions(Int64)
+}
+
+/// `--metrics`.
+enum MetricsLevel: String, Sendable, CaseIterable {
+    case basic
+    /// Adds the histogram of the time each RPC took.
+    case extensive
+}
+
+/// `--log-format`.
+enum LogFormat: String, Sendable, CaseIterable {
+    case json, console
+}
+
+/// `--log-level`, in etcd's words.
+enum LogSeverity: String, Sendable, CaseIterable {
+    case debug, info, warn, error, dpanic, panic, fatal
+}
+
+/// One place of `--log-outputs`.
+enum LogOutput: Hashable, Sendable {
+    case standardError
+    case standardOutput
+    case file(path: String)
+}
+
+/// A protocol version of `--tls-min-version` and `--tls-max-version`.
+enum TLSVersionSetting: String, Sendable, Comparable, CaseIterable {
+    case tls12 = "TLS1.2"
+    case tls13 = "TLS1.3"
+
+    static func < (left: TLSVersionSetting, right: TLSVersionSetting) -> Bool {
+        left.rawValue < right.rawValue
+    }
+}

@@ -1,0 +1,143 @@
+// FlagTable+Security.swift: the flags of TLS, auth and those that switch safety off. Belongs here:
+// names, defaults, parsers, standing. What narrows access is refused while it is not there, never
+// ignored.
+
+extension FlagTable {
+    private static let ownCertificate =
+        "give --cert-file and --key-file; self-made certificates come with a later version"
+
+    static let security: [Flag] = clientSecurity + peerSecurity
+
+    private static let clientSecurity: [Flag] = [
+        Flag(
+            "cert-file", key: "client-transport-security.cert-file", default: "", .security,
+            .text(\.certFile), "Certificate (PEM, with its chain) for client connections."),
+        Flag(
+            "key-file", key: "client-transport-security.key-file", default: "", .security,
+            .text(\.keyFile), "Key of that certificate."),
+        Flag(
+            "trusted-ca-file", key: "client-transport-security.trusted-ca-file", default: "",
+            .security, .text(\.trustedCAFile),
+            "CA that client certificates must come from; clients then need one."),
+        Flag(
+            "client-cert-auth", key: "client-transport-security.client-cert-auth", default: "false",
+            .security, .boolean(\.clientCertAuth), "Demand client certificates."),
+        Flag(
+            "tls-min-version", default: "TLS1.2", .security, .tlsVersion(\.tlsMinVersion),
+            "Least TLS version: TLS1.2 or TLS1.3."),
+        Flag(
+            "tls-max-version", default: "", .security, .tlsVersion(\.tlsMaxVersion),
+            "Greatest TLS version; empty = the newest."),
+        Flag(
+            "cipher-suites", default: "", .security,
+            .custom("list") { text, configuration throws(ValueProblem) in
+                configuration.cipherSuites = try CipherSuite.list(text)
+            }, "Cipher suites of TLS 1.2 by IANA name; empty = a safe default."),
+        Flag(
+            "auto-tls", key: "client-transport-security.auto-tls", default: "false", .security,
+            .refused(ownCertificate), .anyBoolean, "Make a certificate for client connections."),
+        Flag(
+            "client-cert-allowed-hostname", key: "client-transport-security.allowed-hostname",
+            default: "", .security, .refused("it would not be enforced in this version"), .anyText,
+            "Host name that client certificates must carry."),
+        Flag(
+            "client-crl-file", key: nil, default: "", .security,
+            .refused("revocation lists would not be enforced in this version"), .anyText,
+            "Revocation list for client certificates."),
+        Flag(
+            "client-cert-file", key: "client-transport-security.client-cert-file", default: "",
+            .security, .withoutEffect("the server makes no client connections to itself"), .anyText,
+            "Certificate of the server as a client."),
+        Flag(
+            "client-key-file", key: "client-transport-security.client-key-file", default: "",
+            .security, .withoutEffect("the server makes no client connections to itself"), .anyText,
+            "Key of that certificate."),
+        Flag(
+            "self-signed-cert-validity", default: "1", .security,
+            .withoutEffect("no certificates are made in this version"), .anyNumber,
+            "Years that self-made certificates last."),
+    ]
+
+    private static let peerSecurity: [Flag] = [
+        peerText("peer-cert-file", "cert-file", "Certificate for peer connections."),
+        peerText("peer-key-file", "key-file", "Key of that certificate."),
+        peerText("peer-trusted-ca-file", "trusted-ca-file", "CA of the peers' certificates."),
+        peerText("peer-client-cert-file", "client-cert-file", "Certificate towards peers."),
+        peerText("peer-client-key-file", "client-key-file", "Key of that certificate."),
+        peerText("peer-cert-allowed-cn", "allowed-cn", "Common name that peers must carry."),
+        peerText(
+            "peer-cert-allowed-hostname", "allowed-hostname", "Host name that peers must carry."),
+        Flag(
+            "peer-crl-file", key: nil, default: "", .security, .withoutEffect(noPeersYet), .anyText,
+            "Revocation list for peer certificates."),
+        Flag(
+            "peer-client-cert-auth", key: "peer-transport-security.client-cert-auth",
+            default: "false", .security, .withoutEffect(noPeersYet), .anyBoolean,
+            "Demand certificates of peers."),
+        Flag(
+            "peer-auto-tls", key: "peer-transport-security.auto-tls", default: "false", .security,
+            .withoutEffect(noPeersYet), .anyBoolean, "Make a certificate for peer connections."),
+        Flag(
+            "peer-skip-client-san-verification",
+            key: "peer-transport-security.skip-client-san-verification", default: "false",
+            .security, .withoutEffect(noPeersYet),
+            former: ["experimental-peer-skip-client-san-verification"], .anyBoolean,
+            "Do not compare a peer's address with its certificate."),
+    ]
+
+    private static func peerText(_ name: String, _ key: String, _ help: String) -> Flag {
+        Flag(
+            name, key: "peer-transport-security.\(key)", default: "", .security,
+            .withoutEffect(noPeersYet), .anyText, help)
+    }
+
+    static let auth: [Flag] = [
+        Flag(
+            "auth-token", default: "simple", .auth, .withoutEffect(noAuthYet),
+            .custom("word") { text, _ throws(ValueProblem) in
+                guard text == "simple" || text.isEmpty else {
+                    throw ValueProblem(expected: "\"simple\" (jwt comes with a later version)")
+                }
+            }, "Kind of tokens that users get."),
+        Flag(
+            "auth-token-ttl", default: "300", .auth, .withoutEffect(noAuthYet),
+            .integer(\.authTokenTTLSeconds, in: 1...Int(Int32.max)),
+            "Seconds that a token lives after its last use."),
+        Flag(
+            "bcrypt-cost", default: "10", .auth, .withoutEffect(noAuthYet),
+            .integer(\.bcryptCost, in: 4...31),
+            "Cost of hashing a password."),
+    ]
+
+    static let unsafe: [Flag] = [
+        Flag(
+            "unsafe-no-fsync", default: "false", .unsafe, .boolean(\.unsafeNoFsync),
+            "Never sync to disk: a crash of the machine loses acknowledged writes."),
+        Flag(
+            "force-new-cluster", default: "false", .unsafe,
+            .withoutEffect("a cluster of one has no other members to drop"), .anyBoolean,
+            "Keep the data and drop all other members."),
+    ]
+}
+
+extension FlagValue {
+    fileprivate static func tlsVersion(_ field: Field<TLSVersionSetting?>) -> FlagValue {
+        custom("version") { text, configuration throws(ValueProblem) in
+            configuration[keyPath: field] = text.isEmpty ? nil : try requireChoice(text)
+        }
+    }
+}
+
+extension CipherSuite {
+    fileprivate static func list(_ text: String) throws(ValueProblem) -> [CipherSuite] {
+        var suites: [CipherSuite] = []
+        for name in text.split(separator: ",") {
+            guard let suite = named(String(name)) else {
+                let names = all.map(\.name).joined(separator: ", ")
+                throw ValueProblem(expected: "names out of: \(names)")
+            }
+            suites.append(suite)
+        }
+        return suites
+    }
+}

@@ -1,0 +1,162 @@
+// BackgroundWork.swift: what a leader does on its own: expiring leases, compacting, giving space back.
+// Belongs here: when, and how much at once. Never here: how (Executor, Compactor).
+// Source: etcd semantics C4, C6, L6, L11; design section 5 (small paced transactions).
+
+internal import Storage
+
+/// The part of the background work that goes into one batch.
+struct DueWork {
+    var expired: [Int64] = []
+    var checkpoints: [(id: Int64, remaining: Int64)] = []
+    var compactTo: Int64?
+    var compacts = false
+    var givesBack = false
+    /// Raise, or clear, the alarm that the disk is full.
+    var diskAlarm: Bool?
+
+    var isEmpty: Bool {
+        expired.isEmpty && checkpoints.isEmpty && compactTo == nil && !compacts && !givesBack
+            && diskAlarm == nil
+    }
+}
+
+/// The timetable of a leader's own work; part of the replica loop.
+struct BackgroundWork {
+    /// Answers that wait until rows are removed (C4).
+    var compactionWaiters: [Batch.Answer] = []
+    private(set) var nextLeaseCheck = Tick(milliseconds: 0)
+    private var nextLeaseCheckpoint = Tick(milliseconds: 0)
+    private var urgentCheckpoints: [Int64] = []
+    private var nextCompactionStep: Tick?
+    private var nextGiveBack: Tick?
+    private var autoCompactor: AutoCompactor
+    private let stepLimit: Int
+    private let sleepMilliseconds: UInt64
+    private var isLeading = false
+    private var diskAlarm: Bool?
+
+    init(settings: ReplicaSettings) {
+        autoCompactor = AutoCompactor(settings.autoCompaction)
+        stepLimit = settings.compactionBatchLimit
+        sleepMilliseconds = settings.compactionSleepMilliseconds
+    }
+
+    /// This member leads from now on.
+    mutating func leading(isCompacting: Bool, compacted: Int64, now: Tick) {
+        isLeading = true
+        nextCompactionStep = isCompacting ? now : nil
+        nextGiveBack = now
+        nextLeaseCheckpoint = now.advanced(
+            milliseconds: ReplicaLimits.leaseCheckpointMilliseconds)
+        autoCompactor.start(now: now)
+    }
+
+    /// Writes a renewed lease down as full again (L11).
+    mutating func checkpointSoon(_ id: Int64) {
+        if urgentCheckpoints.count < ReplicaLimits.leaseCheckpointsPerBatchMax {
+            urgentCheckpoints.append(id)
+        }
+    }
+
+    /// The disk is full, or has space again: the alarm follows, unlike that of the quota by itself.
+    mutating func diskChanged(isFull: Bool) {
+        diskAlarm = isFull
+    }
+
+    /// When there will be something to do, leases apart.
+    var nextWake: Tick? {
+        guard isLeading else { return nil }
+        return [nextCompactionStep, nextGiveBack, autoCompactor.nextDue, nextLeaseCheckpoint]
+            .compactMap { $0 }.min()
+    }
+
+    /// Takes what is due now.
+    mutating func takeDue(now: Tick, executor: Executor) -> DueWork {
+        var due = DueWork()
+        if nextLeaseCheck <= now, let deadline = executor.leases.nextDeadline, deadline <= now {
+            due.expired = executor.leases.expired(
+                now: now, limit: ReplicaLimits.expiredLeasesPerBatchMax)
+            nextLeaseCheck = now.advanced(milliseconds: ReplicaLimits.leaseCheckMilliseconds)
+        }
+        if !urgentCheckpoints.isEmpty || nextLeaseCheckpoint <= now {
+            due.checkpoints = takeCheckpoints(now: now, leases: executor.leases)
+        }
+        if let step = nextCompactionStep, step <= now {
+            due.compacts = true
+            nextCompactionStep = nil
+        }
+        if let tick = nextGiveBack, tick <= now {
+            due.givesBack = true
+            nextGiveBack = nil
+        }
+        due.diskAlarm = diskAlarm
+        diskAlarm = nil
+        due.compactTo = autoCompactor.due(
+            now: now, revision: executor.keys.revision, compacted: executor.compacted)
+        return due
+    }
+
+    private mutating func takeCheckpoints(
+        now: Tick, leases: LeaseClock
+    ) -> [(id: Int64, remaining: Int64)] {
+        var ids = urgentCheckpoints
+        urgentCheckpoints = []
+        if nextLeaseCheckpoint <= now {
+            nextLeaseCheckpoint = now.advanced(
+                milliseconds: ReplicaLimits.leaseCheckpointMilliseconds)
+            ids += leases.bySoonestExpiry()
+                .filter { $0.timeToLive > ReplicaLimits.leaseCheckpointTTLMin }
+                .prefix(ReplicaLimits.leaseCheckpointsPerBatchMax).map { $0.id }
+        }
+        return ids.compactMap { id in
+            leases[id].map { (id, Int64($0.deadline.since(now) / 1000)) }
+        }
+    }
+
+    /// Does what was due, inside the batch's transaction.
+    mutating func run(
+        _ due: DueWork, on executor: Executor, answers: inout [Batch.Answer],
+        output: any ReplicaOutput
+    ) throws(RequestFailure) {
+        for id in due.expired { try executor.expire(id) }
+        for item in due.checkpoints { try executor.checkpoint(item.id, remaining: item.remaining) }
+        if let isFull = due.diskAlarm { try executor.setDiskAlarm(isFull) }
+        if let revision = due.compactTo {
+            try executor.beginCompaction(at: revision)
+        }
+        if due.compacts { try compact(on: executor, answers: &answers, output: output) }
+        if due.givesBack { try giveBack(on: executor) }
+        if executor.takeNewCompaction() { nextCompactionStep = executor.now }
+    }
+
+    private mutating func compact(
+        on executor: Executor, answers: inout [Batch.Answer], output: any ReplicaOutput
+    ) throws(RequestFailure) {
+        let isMore = try storing { () throws(StorageError) in
+            try executor.compactor.step(limit: stepLimit)
+        }
+        if isMore {
+            nextCompactionStep = executor.now.advanced(milliseconds: sleepMilliseconds)
+            return
+        }
+        answers += compactionWaiters
+        compactionWaiters = []
+        nextGiveBack = executor.now
+        output.report(.compacted(revision: executor.compacted))
+    }
+
+    private mutating func giveBack(on executor: Executor) throws(RequestFailure) {
+        let isMore = try storing { () throws(StorageError) -> Bool in
+            let free = try executor.compactor.freePages()
+            let kept = try max(
+                ReplicaLimits.freePagesKept,
+                executor.compactor.pages() / ReplicaLimits.freePagesKeptDivisor)
+            guard free > kept else { return false }
+            try executor.compactor.giveBack(pages: ReplicaLimits.pagesGivenBackPerStep)
+            return true
+        }
+        if isMore {
+            nextGiveBack = executor.now.advanced(milliseconds: sleepMilliseconds)
+        }
+    }
+}

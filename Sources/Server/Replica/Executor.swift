@@ -1,0 +1,165 @@
+// Executor.swift: carries out requests on the writer's tip, inside the open transaction of a batch.
+// Belongs here: state shared by all requests, dispatch. Never here: Raft, durability, threads (Replica.swift).
+// Source: design section 3, steps 3 and 4; etcd semantics G2-G4.
+
+internal import Storage
+
+/// Who this member is, in every header.
+struct Identity: Equatable, Sendable {
+    let clusterID: UInt64
+    let memberID: UInt64
+}
+
+/// Settings that decide what requests may do.
+struct ExecutorSettings: Equatable, Sendable {
+    /// The least time to live of a lease in seconds (L1).
+    var minimumLeaseTTL: Int64 = 2
+    /// The greatest number of bytes in use; nil for none (M3).
+    var quotaBytes: Int64?
+}
+
+/// What became of a request.
+enum Execution: Sendable {
+    /// Answer with these bytes once the batch is committed.
+    case answer([UInt8])
+    /// Answer with these bytes once the running compaction has removed its rows too (C4).
+    case answerWhenCompacted([UInt8])
+}
+
+/// Carries out requests one after another; confined to the replica loop.
+///
+/// Each request validates before it writes, so that one which is refused has written nothing. What it
+/// changes is on the tip at once and visible to the next request; answers are kept until the commit.
+final class Executor {
+    let settings: ExecutorSettings
+    let identity: Identity
+    let keys: KeyWriter
+    let compactor: Compactor
+    let leaseTable: LeaseTable
+    let alarmTable: AlarmTable
+    let meta: MetaTable
+    var leases: LeaseClock
+    var leaseIDs: LeaseIDGenerator
+    /// The alarms that are raised, as stored.
+    var alarms: [AlarmRow]
+    /// The compacted revision; -1 on a store never compacted (C2).
+    var compacted: Int64
+    /// Changes of the open batch, in order.
+    var events: [ChangeEvent] = []
+    /// Whether the last request changed keys.
+    private(set) var hasChangedKeys = false
+    /// Whether a compaction began since `takeNewCompaction`.
+    var hasNewCompaction = false
+    /// Time, term and space of the open batch.
+    private(set) var now = Tick(milliseconds: 0)
+    private(set) var term: UInt64 = 0
+    private(set) var bytesInUse: Int64 = 0
+    private(set) var isDiskFull = false
+
+    /// Reads the tables of the tip.
+    ///
+    /// - Parameter now: leases get their remaining time from here on (L7).
+    init(
+        connection: Connection, identity: Identity, settings: ExecutorSettings,
+        leaseIDs: LeaseIDGenerator, now: Tick, leaseGrace: UInt64
+    ) throws(StorageError) {
+        self.identity = identity
+        self.settings = settings
+        self.leaseIDs = leaseIDs
+        keys = try KeyWriter(connection: connection)
+        compactor = try Compactor(connection: connection)
+        leaseTable = try LeaseTable(connection: connection)
+        alarmTable = try AlarmTable(connection: connection)
+        meta = try MetaTable(connection: connection)
+        alarms = try alarmTable.all()
+        compacted = try compactor.compacted() ?? -1
+        leases = LeaseClock()
+        for row in try leaseTable.all() {
+            let remaining = UInt64(max(row.remaining, 0)) * 1000
+            leases.insert(
+                Lease(
+                    id: row.id, timeToLive: row.timeToLive,
+                    deadline: now.advanced(milliseconds: remaining + leaseGrace),
+                    checkpointed: row.remaining))
+        }
+    }
+
+    /// Begins a batch.
+    func beginBatch(now: Tick, term: UInt64, bytesInUse: Int64, isDiskFull: Bool) {
+        self.now = now
+        self.term = term
+        self.bytesInUse = bytesInUse
+        self.isDiskFull = isDiskFull
+    }
+
+    /// Whether a compaction began since this was asked last.
+    func takeNewCompaction() -> Bool {
+        defer { hasNewCompaction = false }
+        return hasNewCompaction
+    }
+
+    /// What readers of the tip will find in its header.
+    var stateHeader: StateHeader {
+        StateHeader(revision: keys.revision, compactedRevision: compacted)
+    }
+
+    /// The kinds of alarm that are raised, one bit each.
+    var alarmKinds: UInt8 {
+        alarms.reduce(0) { $0 | 1 << UInt8(clamping: $1.kind) }
+    }
+
+    /// Hands over the batch's changes.
+    func takeEvents() -> [ChangeEvent] {
+        defer { events = [] }
+        return events
+    }
+
+    /// A header at a revision (G4).
+    func header(revision: Int64) -> ResponseHeader {
+        ResponseHeader(
+            clusterID: identity.clusterID, memberID: identity.memberID, revision: revision,
+            raftTerm: term)
+    }
+
+    /// The revision an answer inside a transaction shows: one more as soon as something changed (T2).
+    var visibleRevision: Int64 { keys.hasChanges ? keys.nextRevision : keys.revision }
+
+    /// Carries out one request that changes the store, or reads it in the order of the log.
+    func execute(_ body: ReplicaRequest.Body) throws(RequestFailure) -> Execution {
+        defer {
+            hasChangedKeys = keys.hasChanges
+            keys.finishRequest()
+        }
+        switch body {
+        case .put(let request): return .answer(try put(request))
+        case .deleteRange(let request): return .answer(try deleteRange(request))
+        case .txn(let request): return .answer(try txn(request))
+        case .compact(let request): return try compact(request)
+        case .leaseGrant(let request): return .answer(try grant(request))
+        case .leaseRevoke(let request): return .answer(try revoke(request))
+        case .alarm(let request): return .answer(try alarm(request))
+        case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .readIndex, .subscribe:
+            preconditionFailure("\(body) does not go through the log")
+        }
+    }
+}
+
+/// Picks ids for leases whose client left the choice to the server (L1).
+struct LeaseIDGenerator: Sendable {
+    private var state: UInt64
+
+    /// - Parameter seed: differs between starts and members, so that ids do.
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    /// A positive number, well spread (splitmix64).
+    mutating func next() -> Int64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        mixed ^= mixed >> 31
+        return max(1, Int64(mixed & UInt64(Int64.max)))
+    }
+}

@@ -1,0 +1,56 @@
+// ReplicaLimits.swift: the bounds of the replica and of what it hands to event loops.
+// Belongs here: numbers with the sum that justifies them. Never here: user settings (Configuration).
+
+internal import Storage
+
+enum ReplicaLimits {
+    /// Changes one request may make: the room for sub-revisions.
+    static let changesPerRequestMax = PackedRevision.changesPerRequestMax
+
+    /// Requests carried out in one batch: at about 6 us each, a batch holds the loop for 3 ms at most.
+    static let requestsPerBatchMax = 512
+    /// Request bytes in one batch: one entry stays below a few MiB, whatever its requests hold.
+    static let bytesPerBatchMax = 4 << 20
+    /// Batches that may wait for their commit where others vote: a round trip's worth.
+    static let batchesInFlightMax = 16
+    /// The same for a sole voter, who waits for its own disk alone: one is being synced, one is next, and
+    /// what comes meanwhile gathers, since a batch costs more than the requests in it.
+    static let batchesInFlightAloneMax = 2
+
+    /// Entry bytes that wait for their commit, above which no batch is begun.
+    static let bytesInFlightMax = 32 << 20
+    /// What log and consensus core take on: the above, and one more batch of the largest kind.
+    static let logQueueBytesMax = 128 << 20
+
+    /// Room in the log that is kept for a batch and what follows from it, once the disk is full.
+    static let preparedBytesMin = 8 << 20
+
+    /// Requests that may wait to be carried out; beyond, they are refused as too many (G14).
+    static let queuedRequestsMax = 20_000
+    /// Request bytes that may wait to be carried out.
+    static let queuedBytesMax = 128 << 20
+
+    /// Bytes of events handed to one event loop and not yet taken; beyond, it reads them from the store.
+    static let eventBytesPerLoopMax = 32 << 20
+
+    /// Expired leases revoked in one batch, and batches' worth of them a second (L6).
+    static let expiredLeasesPerBatchMax = 500
+    /// How often leases are looked at while some are due, in milliseconds (L6).
+    static let leaseCheckMilliseconds: UInt64 = 500
+    /// Keys of one lease deleted in one revision: their entry, some hundred bytes each, fits into the log.
+    static let leaseKeysPerBatchMax = 50_000
+    /// Leases longer than this have their remaining time written down (L11), in seconds.
+    static let leaseCheckpointTTLMin: Int64 = 300
+    /// How often remaining times are written down (L11), in milliseconds.
+    static let leaseCheckpointMilliseconds: UInt64 = 300_000
+    /// Leases written down in one batch.
+    static let leaseCheckpointsPerBatchMax = 1000
+
+    /// Free pages of the database that are always left for reuse.
+    static let freePagesKept: Int64 = 1024
+    /// The part of the file that may be free: a store that shrinks and grows in turn would move pages
+    /// for nothing.
+    static let freePagesKeptDivisor: Int64 = 4
+    /// Pages given back in one step.
+    static let pagesGivenBackPerStep = 256
+}

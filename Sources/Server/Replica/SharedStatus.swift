@@ -1,0 +1,103 @@
+// SharedStatus.swift: the few numbers of the replica that every thread may read.
+// Belongs here: atomics. Never here: anything two of which must agree (that is a read transaction).
+
+internal import Atomics
+internal import Storage
+
+/// Where the replica stands; written by its loop, read by any thread.
+final class SharedStatus: Sendable {
+    private let atomicTerm = ManagedAtomic<UInt64>(0)
+    private let atomicLeader = ManagedAtomic<UInt64>(0)
+    private let atomicCommitted = ManagedAtomic<UInt64>(0)
+    private let atomicApplied = ManagedAtomic<UInt64>(0)
+    private let atomicReadsLocally = ManagedAtomic<Bool>(false)
+    private let atomicPending = ManagedAtomic<Int>(0)
+    private let atomicFailed = ManagedAtomic<Int>(0)
+    private let atomicLeases = ManagedAtomic<Int>(0)
+    private let atomicAlarms = ManagedAtomic<UInt8>(0)
+    private let atomicPages = ManagedAtomic<UInt64>(0)
+    private let atomicHash = ManagedAtomic<UInt64>(0)
+    private let atomicRevisions = [ManagedAtomic<Int64>(1), ManagedAtomic<Int64>(-1)]
+
+    /// The current term.
+    var term: UInt64 {
+        get { atomicTerm.load(ordering: .relaxed) }
+        set { atomicTerm.store(newValue, ordering: .relaxed) }
+    }
+
+    /// The leader's member id; 0 if none is known.
+    var leader: UInt64 {
+        get { atomicLeader.load(ordering: .relaxed) }
+        set { atomicLeader.store(newValue, ordering: .relaxed) }
+    }
+
+    /// The last index known to be committed.
+    var committed: UInt64 {
+        get { atomicCommitted.load(ordering: .relaxed) }
+        set { atomicCommitted.store(newValue, ordering: .relaxed) }
+    }
+
+    /// The last index whose pages are published.
+    var applied: UInt64 {
+        get { atomicApplied.load(ordering: .acquiring) }
+        set { atomicApplied.store(newValue, ordering: .releasing) }
+    }
+
+    /// Whether the published state is linearizable as it stands: a sole voter that leads (G7).
+    ///
+    /// Nobody else can acknowledge a write, and its own are published before they are acknowledged.
+    var readsLocally: Bool {
+        get { atomicReadsLocally.load(ordering: .acquiring) }
+        set { atomicReadsLocally.store(newValue, ordering: .releasing) }
+    }
+
+    /// Requests that wait for their commit.
+    var pendingProposals: Int {
+        get { atomicPending.load(ordering: .relaxed) }
+        set { atomicPending.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Requests that the store failed since the start.
+    var failedProposals: Int { atomicFailed.load(ordering: .relaxed) }
+
+    func countFailedProposals(_ count: Int) {
+        atomicFailed.wrappingIncrement(by: count, ordering: .relaxed)
+    }
+
+    /// Leases on this member.
+    var leases: Int {
+        get { atomicLeases.load(ordering: .relaxed) }
+        set { atomicLeases.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Which kinds of alarm are raised, one bit each.
+    var alarmKinds: UInt8 {
+        get { atomicAlarms.load(ordering: .relaxed) }
+        set { atomicAlarms.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Bytes of the database.
+    var totalBytes: Int64 { Int64(atomicPages.load(ordering: .relaxed) >> 32) * Self.pageBytes }
+
+    /// Bytes of it that hold data: what quotas count (S4).
+    var bytesInUse: Int64 {
+        Int64(atomicPages.load(ordering: .relaxed) & 0xffff_ffff) * Self.pageBytes
+    }
+
+    private static let pageBytes = Int64(PageLimits.pageBytes)
+
+    /// The hash of all pages.
+    var databaseHash: UInt64 { atomicHash.load(ordering: .relaxed) }
+
+    /// The published revision and the compacted one, for metrics.
+    var revision: Int64 { atomicRevisions[0].load(ordering: .relaxed) }
+    var compactedRevision: Int64 { atomicRevisions[1].load(ordering: .relaxed) }
+
+    /// Notes what the published state looks like.
+    func publish(pages: UInt32, pagesInUse: UInt32, hash: UInt64, header: StateHeader) {
+        atomicPages.store(UInt64(pages) << 32 | UInt64(pagesInUse), ordering: .relaxed)
+        atomicHash.store(hash, ordering: .relaxed)
+        atomicRevisions[0].store(header.revision, ordering: .relaxed)
+        atomicRevisions[1].store(header.compactedRevision, ordering: .relaxed)
+    }
+}

@@ -1,0 +1,151 @@
+// Checkpointer.swift: the thread that folds committed pages into the database file and cuts the log.
+// Belongs here: when, and on which thread. Never here: how (Storage/Pages).
+// Source: design section 4 and storage.md "Disk"; the interval bounds memory, log length and time to recover.
+
+internal import Logging
+internal import Storage
+
+/// Writes checkpoints on a thread of its own until stopped.
+final class Checkpointer: @unchecked Sendable {
+    // @unchecked Sendable: `monitor` guards every var but `thread`, which belongs to the owner.
+    private let pages: PageStore
+    private let log: LogStore
+    private let logger: Logger
+    private let monitor = Monitor()
+    private let changed = MonitorCondition()
+    private var isStopping = false
+    private var savedTicket = LogTicket(0)
+    private var awaited: LogTicket?
+    private var hasLogFailed = false
+    private var isHurried = false
+    private let failed: @Sendable (StorageError) -> Void
+    private var thread: SystemThread?
+
+    /// Page versions in memory above which a checkpoint is written at once.
+    private static let overlayBytesMax = 48 << 20
+    /// How often the amount is looked at.
+    private static let lookNanoseconds: UInt64 = 1_000_000_000
+    /// A checkpoint is written this often if there is anything to write at all, in looks.
+    private static let looksPerCheckpointMax = 300
+
+    /// - Parameter failed: told, on this thread, of an error after which the store can't go on.
+    init(
+        pages: PageStore, log: LogStore, logger: Logger,
+        failed: @escaping @Sendable (StorageError) -> Void
+    ) {
+        self.failed = failed
+        self.pages = pages
+        self.log = log
+        self.logger = logger
+    }
+
+    func start() {
+        thread = SystemThread { [self] in run() }
+    }
+
+    /// Ends the thread, after a checkpoint of everything: the file can then be opened by itself.
+    ///
+    /// The log's writer must still run.
+    func stop() {
+        monitor.lock()
+        isStopping = true
+        changed.signal()
+        monitor.unlock()
+        thread?.join()
+        thread = nil
+    }
+
+    private func run() {
+        var looks = 0
+        while wait() {
+            looks += 1
+            let isDue =
+                pages.overlayBytes > Self.overlayBytesMax || looks >= Self.looksPerCheckpointMax
+                || isSpaceShort
+            guard isDue else { continue }
+            looks = 0
+            checkpoint()
+        }
+        checkpoint()
+    }
+
+    private var isSpaceShort: Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return isHurried
+    }
+
+    private func wait() -> Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        if !isStopping {
+            changed.wait(
+                monitor, untilNanoseconds: MonotonicClock.nanoseconds + Self.lookNanoseconds)
+        }
+        return !isStopping
+    }
+
+    /// Everything up to a ticket of the log is durable.
+    func saved(_ ticket: LogTicket) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        savedTicket = ticket
+        if awaited != nil { changed.signal() }
+    }
+
+    /// Writes checkpoints at every look while space is short: they free the log's.
+    func hurry(_ isHurried: Bool) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        self.isHurried = isHurried
+    }
+
+    /// The log will save no more.
+    func logFailed() {
+        monitor.lock()
+        defer { monitor.unlock() }
+        hasLogFailed = true
+        changed.signal()
+    }
+
+    private func checkpoint() {
+        do throws(StorageError) {
+            guard let checkpoint = try pages.beginCheckpoint() else { return }
+            let ticket = try log.append(checkpointIntent: checkpoint.intent)
+            guard waitUntilSaved(ticket) else { return }
+            checkpoint.intentIsDurable()
+            while try !checkpoint.step(pages: Self.pagesPerStep) {}
+            log.release(through: checkpoint.target.index)
+            logger.debug(
+                "wrote a checkpoint",
+                metadata: [
+                    "index": "\(checkpoint.target.index)", "pages": "\(checkpoint.pageCount)",
+                ])
+        } catch {
+            report(error)
+        }
+    }
+
+    // A full disk is met again at the next look; any other failure of the database file is final.
+    private func report(_ error: StorageError) {
+        logger.error("no checkpoint could be written", metadata: ["error": "\(error)"])
+        if case .disk(.full) = error { return }
+        failed(error)
+    }
+
+    private func waitUntilSaved(_ ticket: LogTicket) -> Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        awaited = ticket
+        defer { awaited = nil }
+        while savedTicket < ticket {
+            if log.savedThrough >= ticket { return true }
+            if hasLogFailed { return false }
+            changed.wait(
+                monitor, untilNanoseconds: MonotonicClock.nanoseconds + Self.lookNanoseconds)
+        }
+        return true
+    }
+
+    private static let pagesPerStep = 256
+}

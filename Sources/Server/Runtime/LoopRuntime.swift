@@ -1,0 +1,138 @@
+// LoopRuntime.swift: binds the services of one event loop to NIO, Transport and the replica's inbox.
+// Belongs here: adapters. Never here: behaviour (Front, Endpoints, WatchHub).
+
+internal import NIOCore
+internal import Storage
+internal import Transport
+
+/// The environment of the services on a NIO event loop.
+final class NIOLoopEnvironment: LoopEnvironment {
+    private let loop: any EventLoop
+    private let inbox: ReplicaInbox
+    private var outgoing: [ReplicaRequest] = []
+    private var isFlushScheduled = false
+    /// Set while the transport hands in what it read: its end of turn flushes.
+    var isInTurn = false
+    /// Called for requests that the inbox had no room for.
+    var refused: ((ReplicaRequest) -> Void)?
+
+    init(loop: any EventLoop, inbox: ReplicaInbox) {
+        self.loop = loop
+        self.inbox = inbox
+    }
+
+    var now: Tick { MonotonicClock.now }
+
+    func later(_ body: @escaping () -> Void) {
+        let bound = NIOLoopBound(body, eventLoop: loop)
+        loop.execute { bound.value() }
+    }
+
+    func after(milliseconds: UInt64, _ body: @escaping () -> Void) {
+        let bound = NIOLoopBound(body, eventLoop: loop)
+        loop.scheduleTask(in: .milliseconds(Int64(milliseconds))) { bound.value() }
+    }
+
+    func submit(_ request: ReplicaRequest) -> Bool {
+        outgoing.append(request)
+        if !isInTurn, !isFlushScheduled {
+            isFlushScheduled = true
+            // Requests made outside a turn of the transport are handed over in a turn of their own.
+            later { [self] in flush() }
+        }
+        return true
+    }
+
+    /// Hands the requests of a turn to the replica, with one lock for all.
+    func flush() {
+        isFlushScheduled = false
+        isInTurn = false
+        guard !outgoing.isEmpty else { return }
+        if !inbox.add(outgoing) { outgoing.forEach { refused?($0) } }
+        outgoing.removeAll(keepingCapacity: true)
+    }
+}
+
+/// Answers the RPCs of one event loop.
+final class LoopRPCHandler: RPCHandler {
+    private let front: Front
+    private let environment: NIOLoopEnvironment
+    private let methods: [Method]
+    private let metrics: Metrics
+
+    init(front: Front, environment: NIOLoopEnvironment, metrics: Metrics) {
+        self.front = front
+        self.environment = environment
+        self.metrics = metrics
+        methods = Method.allCases
+    }
+
+    func start(_ call: RPCCall) {
+        metrics.methods[call.methodIndex].started.increment()
+        guard !call.metadata.hasMalformedClientAPIVersion else {
+            return call.finish(EtcdError.invalidClientAPIVersion.status)
+        }
+        front.start(call, methods[call.methodIndex], holder: &call.context)
+    }
+
+    func received(_ call: RPCCall, _ message: [UInt8]) {
+        guard call.isOpen else { return }
+        environment.isInTurn = true
+        let method = methods[call.methodIndex]
+        count(method)
+        var holder = call.context
+        front.receive(call, method, message, holder: &holder)
+        if call.isOpen { call.context = holder }
+    }
+
+    private func count(_ method: Method) {
+        switch method {
+        case .put: metrics.mvcc.puts.increment()
+        case .range: metrics.mvcc.ranges.increment()
+        case .deleteRange: metrics.mvcc.deletes.increment()
+        case .txn: metrics.mvcc.txns.increment()
+        case .leaseKeepAlive: metrics.lease.renewed.increment()
+        default: break
+        }
+    }
+
+    func halfClosed(_ call: RPCCall) {
+        front.halfClose(methods[call.methodIndex], holder: call.context)
+    }
+
+    func cancelled(_ call: RPCCall, _ reason: CancelReason) {
+        front.cancel(holder: call.context)
+        call.context = nil
+    }
+
+    func drained(_ call: RPCCall) {
+        front.drained(holder: call.context)
+    }
+
+    func finished(_ call: RPCCall, _ code: GRPCCode) {
+        metrics.methods[call.methodIndex].finished(code: Int(code.rawValue))
+        guard code == .ok else { return }
+        switch methods[call.methodIndex] {
+        case .leaseGrant: metrics.lease.granted.increment()
+        case .leaseRevoke: metrics.lease.revoked.increment()
+        default: break
+        }
+    }
+
+    func endOfTurn() {
+        environment.flush()
+    }
+}
+
+/// Answers the HTTP requests of one event loop.
+final class LoopHTTPHandler: HTTPHandler {
+    private let endpoints: Endpoints
+
+    init(endpoints: Endpoints) {
+        self.endpoints = endpoints
+    }
+
+    func handle(_ request: HTTPRequest, respond: @escaping @Sendable (HTTPResponse) -> Void) {
+        endpoints.handle(request, respond: respond)
+    }
+}

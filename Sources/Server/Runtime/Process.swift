@@ -1,0 +1,106 @@
+// Process.swift: the life of the process: settings, signals, exit statuses.
+// Belongs here: what `main` does. Never here: the node's parts (ServerNode.swift).
+// Source: etcd's flags: unknown flags and bad values end with status 2, --version with 0.
+
+internal import Glibc
+internal import Logging
+
+/// Runs the process; returns only by ending it.
+public func runMartlet() -> Never {
+    // A client that hangs up while it is written to is an error of that connection alone.
+    signal(SIGPIPE, SIG_IGN)
+    let outcome: Configuration.Outcome
+    do throws(ConfigurationError) {
+        outcome = try Configuration.load(
+            arguments: Array(CommandLine.arguments.dropFirst()), environment: environment())
+    } catch {
+        say("martlet: \(error)")
+        exit(2)
+    }
+    switch outcome {
+    case .printVersion:
+        say(
+            "martlet Version: \(Product.version)\netcd Version: \(Product.etcdVersion)",
+            to: STDOUT_FILENO)
+        exit(0)
+    case .printHelp(let text):
+        say(text, to: STDOUT_FILENO)
+        exit(0)
+    case .run(let configuration, let warnings):
+        run(configuration, warnings)
+    }
+}
+
+private func run(_ configuration: Configuration, _ warnings: [String]) -> Never {
+    let signals = StopSignals()
+    let sink: LogSink
+    do throws(ConfigurationError) {
+        sink = try LogSink(configuration.logOutputs)
+    } catch {
+        say("martlet: \(error)")
+        exit(2)
+    }
+    let logger = configuration.makeLogger(writingTo: sink)
+    for warning in warnings { logger.warning("\(warning)") }
+    do throws(NodeError) {
+        let node = try ServerNode(
+            configuration: configuration, logger: logger, sink: sink, failed: { signals.fail() })
+        if try node.start() { logger.info("ready to serve client requests") }
+        let reason = signals.wait()
+        node.stop()
+        exit(reason == .failure ? 1 : 0)
+    } catch {
+        logger.critical("\(error)")
+        exit(1)
+    }
+}
+
+private func environment() -> [String: String] {
+    var result: [String: String] = [:]
+    var next = environ
+    while let entry = next.pointee {
+        let text = String(cString: entry)
+        if let equals = text.firstIndex(of: "=") {
+            result[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        next += 1
+    }
+    return result
+}
+
+private func say(_ text: String, to descriptor: Int32 = STDERR_FILENO) {
+    let bytes = Array("\(text)\n".utf8)
+    _ = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+}
+
+/// Waits for the signal to stop, or for the node to fail.
+private final class StopSignals: Sendable {
+    enum Reason {
+        case signal, failure
+    }
+
+    // Signals are blocked in every thread and taken by `wait` alone, so no handler runs anywhere.
+    init() {
+        var set = Self.set
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    private static var set: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&set, signal) }
+        return set
+    }
+
+    func wait() -> Reason {
+        var set = Self.set
+        var taken: Int32 = 0
+        while sigwait(&set, &taken) != 0 {}
+        return taken == SIGUSR1 ? .failure : .signal
+    }
+
+    /// Ends `wait` from another thread.
+    func fail() {
+        kill(getpid(), SIGUSR1)
+    }
+}
