@@ -14,6 +14,8 @@ struct SpaceGuard {
     static let reserveBytes: UInt64 = 8 << 20
     /// A disk that was full counts as having space again only when this much more is free.
     static let hysteresisBytes: UInt64 = 4 << 20
+    /// Room prepared in the log below which, once no more can be had, nothing that grows is taken.
+    static let logBytesMin = 24 << 20
     /// How often the file system is asked, in milliseconds.
     static let lookMilliseconds: UInt64 = 200
 
@@ -41,7 +43,8 @@ struct SpaceGuard {
         let inFile = UInt64(pages.checkpointState.pageCount)
         let growth = tip > inFile ? (tip - inFile) * UInt64(PageLimits.pageBytes) : 0
         let needed = growth + Self.reserveBytes + (isShort ? Self.hysteresisBytes : 0)
-        isShort = free < needed || log.space.isFull
-        if log.space.isFull { log.retry() }
+        let room = log.space
+        isShort = free < needed || room.isFull && room.preparedBytes < Self.logBytesMin
+        if room.isFull { log.retry() }
     }
 }
