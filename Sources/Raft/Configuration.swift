@@ -69,9 +69,15 @@ public struct Restored: Sendable {
     /// How far the state machine has come.
     public var applied = LogIndex.zero
 
-    /// Everybody who votes; the same on every member.
-    public var voters: [MemberID]
+    /// The configuration as of `applied`; what `entries` change after it takes effect at once.
+    ///
+    /// Empty on a new member that has yet to be told by a leader. Members that found a cluster
+    /// together start with the same one.
+    public var membership: Membership
 
     /// A new member's state; set the fields to restore an old one.
-    public init(voters: [MemberID]) { self.voters = voters }
+    public init(membership: Membership) { self.membership = membership }
+
+    /// A new member's state, in a cluster of voters alone.
+    public init(voters: [MemberID]) { self.init(membership: Membership(voters: voters)) }
 }

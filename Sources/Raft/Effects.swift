@@ -44,16 +44,35 @@ public struct Effects: Equatable, Sendable {
     /// Who leads has changed.
     public var leadership: LeadershipChange?
 
-    /// What became of the `.propose` of this step.
+    /// What became of the `.propose` or `.proposeMembership` of this step.
     public var proposal: ProposalOutcome?
 
     /// Entries to be read from the log on disk for members that lag; answered by `.loaded`.
     public var needEntries: [EntriesRequest] = []
 
-    /// Members that need older entries than the log on disk has.
+    /// Members that need older entries than the log on disk has; they are told so by message.
     ///
-    /// Repeated about once per heartbeat as long as it is so.
+    /// Repeated once per heartbeat as long as it is so.
     public var needSnapshot: [MemberID] = []
+
+    /// The leader's word that this member can catch up by a snapshot only.
+    ///
+    /// Repeated once per heartbeat as long as it is so; answered by `.installed`.
+    public var snapshotOffered: SnapshotOffer?
+
+    /// The configuration now in force, when it is another than before the step.
+    ///
+    /// In force as soon as it is in the log, committed or not; a cut of the log takes it back.
+    public var membership: Membership?
+
+    /// A leader may propose to leave the joint configuration: `.proposeMembership` of
+    /// `RaftNode.membership.left`.
+    ///
+    /// Repeated once per heartbeat until that is in the log.
+    public var mayLeaveJoint = false
+
+    /// Why leadership was not handed over; that it was is seen by `leadership`.
+    public var transfer: TransferOutcome?
 
     /// Asks for nothing.
     public init() {}
@@ -78,6 +97,36 @@ public enum ProposalRejection: Equatable, Sendable {
     case tooMuchUncommitted
     /// Too many bytes wait for the state machine (`Limits.unappliedBytesMax`).
     case tooMuchUnapplied
+    /// Leadership is being handed over; ask the new leader, or again after `.aborted`.
+    case transferUnderway(to: MemberID)
+    /// A change of the members is not committed yet, or has to leave its joint phase first.
+    case membershipChangeUnderway
+    /// The configuration can't follow the one in force.
+    case invalidMembership(Membership.Problem)
+    /// No entry of the leader's own term is committed yet: a change might overlap an older one.
+    case leaderHasNotCommitted
+}
+
+/// Why leadership was not handed over.
+public enum TransferOutcome: Equatable, Sendable {
+    /// Not even tried.
+    case refused(TransferRefusal)
+    /// The member did not take over in time; proposals are taken again.
+    case aborted(to: MemberID)
+}
+
+/// Why leadership can't be handed to a member.
+public enum TransferRefusal: Equatable, Sendable {
+    /// This member does not lead; `leader` does, if known.
+    case notLeader(leader: MemberID?)
+    /// The member leads already.
+    case leadsAlready
+    /// The member is not a voter, or will not be one when the joint phase ends.
+    case notVoter
+    /// The member was not heard from lately.
+    case notActive
+    /// Leadership is being handed to another member.
+    case transferUnderway(to: MemberID)
 }
 
 /// A change of who leads, as this member knows it.
@@ -104,11 +153,26 @@ public struct ReadState: Equatable, Sendable {
     }
 }
 
+/// What a member that lags has to fetch by other means than the log.
+public struct SnapshotOffer: Equatable, Sendable {
+    /// The leader, which may be asked for the snapshot as well as any other member.
+    public var from: MemberID
+    /// The least entry that the snapshot must include for the log to go on behind it.
+    public var reaching: LogIndex
+
+    /// Makes an offer.
+    public init(from: MemberID, reaching: LogIndex) {
+        self.from = from
+        self.reaching = reaching
+    }
+}
+
 /// Entries that a lagging member needs and the core no longer holds.
 public struct EntriesRequest: Equatable, Sendable {
     /// The member that needs them.
     public var member: MemberID
-    /// The first entry needed; the ID of the one before it goes into `.loaded(_, after:, for:)`.
+    /// The first entry needed; the ID of the one before it goes into `.loaded(_, after:, for:)`,
+    /// also where the log on disk has the ID only.
     public var from: LogIndex
     /// The last entry that may be sent: from the next on, the core has them itself.
     public var through: LogIndex

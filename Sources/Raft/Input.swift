@@ -11,6 +11,12 @@ public enum Input: Equatable, Sendable {
     case received(Message)
     /// Put these payloads into the log, in this order and without anything between them.
     case propose([[UInt8]])
+    /// Change the members to this configuration, the next one that may follow the one in force.
+    ///
+    /// The payload is the caller's own: it goes into the same entry, behind the configuration.
+    case proposeMembership(Membership, payload: [UInt8])
+    /// Hand leadership to a voter, which has first to be brought up to date.
+    case transferLeadership(to: MemberID)
     /// The disk has finished this save and every earlier one.
     case saved(SaveNumber)
     /// Ask which index a linearizable read must wait for.
@@ -21,6 +27,10 @@ public enum Input: Equatable, Sendable {
     case compacted(through: LogIndex)
     /// The answer to `Effects.needEntries`: entries following `after`; empty if they can't be had.
     case loaded([Entry], after: EntryID, for: MemberID)
+    /// State machine and log on disk were replaced by a snapshot and an empty log behind it.
+    ///
+    /// Only if `RaftNode.needsSnapshot` of it was true, with no other input since.
+    case installed(snapshot: EntryID, membership: Membership)
     /// The connection to this member broke: a hint that it may be gone.
     case peerDisconnected(MemberID)
 }

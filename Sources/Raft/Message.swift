@@ -1,6 +1,6 @@
 // Message.swift: what members say to each other.
 // Belongs here: the messages and what each promises. Never here: bytes on wires (Transport).
-// Source: Raft paper figure 2; thesis §6.4 (reads) and §9.6 (pre-vote).
+// Source: Raft paper figure 2; thesis §3.10 (transfer), §6.4 (reads) and §9.6 (pre-vote).
 
 /// One message from a member to another.
 public struct Message: Equatable, Sendable {
@@ -31,7 +31,10 @@ public struct Message: Equatable, Sendable {
         /// The answer to a pre-vote request.
         case preVoteAnswer(granted: Bool)
         /// Vote for me. `last` is the end of the sender's log.
-        case voteRequest(last: EntryID)
+        ///
+        /// `isTransfer` if the leader itself asked the sender to stand, so that holding to a live
+        /// leader is no reason to refuse.
+        case voteRequest(last: EntryID, isTransfer: Bool = false)
         /// The answer to a vote request, sent when the vote is on the disk.
         case voteAnswer(granted: Bool)
         /// The leader's entries after `previous`, and how far the log is committed.
@@ -51,5 +54,10 @@ public struct Message: Equatable, Sendable {
         case readIndexRequest(context: ReadContext)
         /// The leader's answer; nil when it could not confirm that it leads.
         case readIndexAnswer(context: ReadContext, index: LogIndex?)
+        /// The leader asks the receiver, which has its whole log, to stand for election at once.
+        case timeoutNow
+        /// The leader's log on disk begins after `last`, which is committed: unless the receiver
+        /// has that entry, it needs a snapshot that reaches it.
+        case snapshotOffer(last: EntryID)
     }
 }

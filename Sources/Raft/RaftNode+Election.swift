@@ -9,9 +9,11 @@ extension RaftNode {
     mutating func tick() {
         electionElapsed += 1
         if case .leader = state { return tickLeader() }
+        // A leader that made us the sole voter may still have to tell others of it.
         let isFirstOfSoleVoter =
             isAlone && configuration.soleVoterCampaignsAtFirstTick && role == .follower
-        if isVoter, isFirstOfSoleVoter || electionElapsed >= electionTimeout {
+            && leader == nil
+        if mayStand, isFirstOfSoleVoter || electionElapsed >= electionTimeout {
             campaign(isHinted: false)
         }
     }
@@ -21,10 +23,15 @@ extension RaftNode {
         electionElapsed = 0
         let jitter = generator.next(below: UInt64(configuration.electionJitterTicks))
         electionTimeout = configuration.electionTimeoutTicks + Int(jitter)
+        #if SIMULATION
+            if RaftBug.timeoutDrawnOnce.isPlanted {
+                electionTimeout = configuration.electionTimeoutTicks
+            }
+        #endif
     }
 
     mutating func campaignAtOnce() {
-        if isVoter, role != .leader { campaign(isHinted: false) }
+        if mayStand, role != .leader { campaign(isHinted: false) }
     }
 
     /// Stands for election, first asking whether that could succeed.
@@ -39,24 +46,39 @@ extension RaftNode {
         ballot.note(id, granted: true)
         state = .preCandidate(ballot, isHinted: isHinted)
         if quorum.result(of: ballot.answer) == .won { return beginElection() }
-        sendToVoters(.preVoteRequest(last: log.last), term: term.next)
+        sendToVoters(.preVoteRequest(last: log.last), term: term.next, afterSave: false)
     }
 
     /// Begins a term of our own.
     ///
-    /// The requests need not wait for the disk: we do not lead, and the term has no effect, before
-    /// our own vote is on it (`ownVote`).
-    private mutating func beginElection() {
+    /// The requests need not wait for our own vote to be saved: we do not lead, and the term has no
+    /// effect, before it is (`ownVote`). But they speak of the end of our log, and so wait for
+    /// that: if a crash took the end and the term, we could stand in the same term again with a
+    /// shorter log, and count votes that were given to the longer one.
+    ///
+    /// - Parameter isTransfer: whether the leader itself asked us to stand (thesis §3.10).
+    mutating func beginElection(isTransfer: Bool = false) {
         hard.term = hard.term.next
         hard.vote = id
         resetElectionTimer()
         state = .candidate(Ballot(), ownVote: saves.issued.next)
-        sendToVoters(.voteRequest(last: log.last), term: term)
+        sendToVoters(
+            .voteRequest(last: log.last, isTransfer: isTransfer), term: term,
+            afterSave: saves.durable < log.last.index)
     }
 
-    private mutating func sendToVoters(_ body: Message.Body, term: Term) {
+    private mutating func sendToVoters(_ body: Message.Body, term: Term, afterSave: Bool) {
         for voter in quorum.voters where voter != id {
-            effects.sendNow.append(Message(from: id, to: voter, term: term, body: body))
+            send(body, to: voter, term: term, afterSave: afterSave)
+        }
+    }
+
+    mutating func send(_ body: Message.Body, to member: MemberID, term: Term, afterSave: Bool) {
+        let message = Message(from: id, to: member, term: term, body: body)
+        if afterSave {
+            effects.sendAfterSave.append(message)
+        } else {
+            effects.sendNow.append(message)
         }
     }
 
@@ -117,7 +139,25 @@ extension RaftNode {
                 body: .preVoteRequest(last: log.last)))
     }
 
+    /// Votes, whatever our own configuration says of the sender and of us.
+    ///
+    /// The sender counts only the voters of the configuration in its log. That may be newer than
+    /// ours: a learner just made a voter may be needed before it knows (§6: servers accept
+    /// requests without regard to their own configuration).
     mutating func receiveVoteRequest(_ message: Message, last: EntryID) {
+        #if SIMULATION
+            if RaftBug.votesTwice.isPlanted, last.isAtLeastAsUpToDate(as: log.last) {
+                return reply(to: message, .voteAnswer(granted: true), afterSave: true)
+            }
+        #endif
+        #if SIMULATION
+            if RaftBug.votesForShorterLog.isPlanted, leader == nil,
+                hard.vote == nil || hard.vote == message.from
+            {
+                hard.vote = message.from
+                return reply(to: message, .voteAnswer(granted: true), afterSave: true)
+            }
+        #endif
         let mayVote = leader == nil && (hard.vote == nil || hard.vote == message.from)
         let granted =
             message.term == term && mayVote && last.isAtLeastAsUpToDate(as: log.last)
@@ -162,6 +202,12 @@ extension RaftNode {
     /// Without the second, after a crash the same voters could elect us again in the same term,
     /// and we would give the same IDs to other entries.
     private mutating func decideElection() {
+        #if SIMULATION
+            if RaftBug.leadsBeforeOwnVote.isPlanted, case .candidate(var early, _) = state {
+                early.note(id, granted: true)
+                if quorum.result(of: early.answer) == .won { return lead() }
+            }
+        #endif
         guard case .candidate(let ballot, let ownVote) = state else { return }
         switch quorum.result(of: ballot.answer) {
         case .won: if ownVote <= saves.completed { lead() }
@@ -175,11 +221,12 @@ extension RaftNode {
         switch state {
         case .leader:
             withPeer(member) { peer in peer.probe(from: peer.match.next) }
+            abortTransfer(to: member)
         case .follower(let leader):
             // Without pre-vote a mere broken connection would depose a live leader.
             guard leader == member, configuration.preVote else { return }
             state = .follower(leader: nil)
-            if isVoter { campaign(isHinted: true) }
+            if mayStand { campaign(isHinted: true) }
         case .preCandidate, .candidate:
             break
         }

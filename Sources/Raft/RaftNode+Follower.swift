@@ -11,7 +11,7 @@ extension RaftNode {
         switch message.body {
         case .preVoteRequest(let last): receivePreVoteRequest(message, last: last)
         case .preVoteAnswer(let granted): receivePreVoteAnswer(message, granted: granted)
-        case .voteRequest(let last): receiveVoteRequest(message, last: last)
+        case .voteRequest(let last, _): receiveVoteRequest(message, last: last)
         case .voteAnswer(let granted): receiveVoteAnswer(message, granted: granted)
         case .append(let previous, let entries, let commit):
             receiveAppend(message, previous: previous, entries: entries, commit: commit)
@@ -23,6 +23,8 @@ extension RaftNode {
         case .heartbeatAnswer(let round): receiveHeartbeatAnswer(message.from, round: round)
         case .readIndexRequest(let context): receiveReadRequest(message.from, context: context)
         case .readIndexAnswer(let context, let index): receiveReadAnswer(context, index: index)
+        case .timeoutNow: receiveTimeoutNow(message)
+        case .snapshotOffer(let last): receiveSnapshotOffer(message, last: last)
         }
     }
 
@@ -36,10 +38,10 @@ extension RaftNode {
         case .preVoteAnswer(granted: true):
             receivePreVoteAnswer(message, granted: true)
             return false
-        case .voteRequest:
-            if configuration.checkQuorum, hasLiveLeader { return false }
+        case .voteRequest(_, let isTransfer):
+            if configuration.checkQuorum, hasLiveLeader, !isTransfer { return false }
             follow(nil, term: message.term)
-        case .append, .heartbeat:
+        case .append, .heartbeat, .timeoutNow, .snapshotOffer:
             follow(message.from, term: message.term)
         case .preVoteAnswer(granted: false), .voteAnswer, .appendAccepted, .appendRejected,
             .heartbeatAnswer, .readIndexRequest, .readIndexAnswer:
@@ -62,22 +64,17 @@ extension RaftNode {
         case .heartbeat(_, let round):
             reply(to: message, .heartbeatAnswer(round: round), afterSave: false)
         case .preVoteAnswer, .voteAnswer, .appendAccepted, .appendRejected, .heartbeatAnswer,
-            .readIndexRequest, .readIndexAnswer:
+            .readIndexRequest, .readIndexAnswer, .timeoutNow, .snapshotOffer:
             break
         }
     }
 
     mutating func reply(to message: Message, _ body: Message.Body, afterSave: Bool) {
-        let answer = Message(from: id, to: message.from, term: term, body: body)
-        if afterSave {
-            effects.sendAfterSave.append(answer)
-        } else {
-            effects.sendNow.append(answer)
-        }
+        send(body, to: message.from, term: term, afterSave: afterSave)
     }
 
     /// Takes the sender for the leader of the current term.
-    private mutating func recognise(_ sender: MemberID) {
+    mutating func recognise(_ sender: MemberID) {
         switch state {
         case .follower(let leader):
             precondition(
@@ -121,17 +118,29 @@ extension RaftNode {
         if unappliedBytes > configuration.limits.unappliedBytesMax, !entries.isEmpty { return }
         store(entries)
         let match = previous.index.advanced(by: entries.count)
+        #if SIMULATION
+            if RaftBug.acknowledgedBeforeSave.isPlanted {
+                commitEntries(through: min(commit, match))
+                return reply(to: message, .appendAccepted(match: match), afterSave: false)
+            }
+        #endif
+        #if SIMULATION
+            if RaftBug.commitPastMatch.isPlanted {
+                commitEntries(through: min(commit, log.last.index))
+            }
+        #endif
         commitEntries(through: min(commit, match))
         reply(to: message, .appendAccepted(match: match), afterSave: true)
     }
 
-    /// Whether entries follow `previous` and each other as in a log of that term.
+    /// Whether entries follow `previous` and each other as in a log of that term, and can be read.
     private func isRun(_ entries: [Entry], after previous: EntryID, notAbove limit: Term) -> Bool {
         var last = previous
         for entry in entries {
             guard entry.id.index == last.index.next, entry.id.term >= last.term else {
                 return false
             }
+            if entry.kind == .membership, Membership.split(entry.payload) == nil { return false }
             last = entry.id
         }
         return last.term <= limit
@@ -141,10 +150,14 @@ extension RaftNode {
     private mutating func store(_ entries: [Entry]) {
         for entry in entries {
             if log.term(at: entry.id.index) == entry.id.term { continue }
+            #if SIMULATION
+                if RaftBug.conflictKept.isPlanted, entry.id.index <= log.last.index { continue }
+            #endif
             if entry.id.index <= log.last.index { truncate(after: entry.id.index.previous) }
             log.append(entry)
             uncommittedBytes += entry.byteCount
             effects.append.append(entry)
+            if entry.kind == .membership { adopt(entry) }
         }
     }
 
@@ -154,6 +167,7 @@ extension RaftNode {
             "cut after \(index.rawValue) would lose committed entries to \(hard.commit.rawValue)")
         uncommittedBytes -= log.truncate(after: index)
         saves.truncate(after: index)
+        if history.truncate(after: index) { useNewestMembership() }
         effects.truncateAfter = index
     }
 

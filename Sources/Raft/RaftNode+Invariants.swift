@@ -19,19 +19,35 @@ extension RaftNode {
             hard.commit <= log.last.index,
             "committed \(hard.commit.rawValue), last \(log.last.index.rawValue)")
         precondition(
+            membershipIndex <= log.last.index,
+            "membership of \(membershipIndex.rawValue), last \(log.last.index.rawValue)")
+        precondition(
             saves.durable <= log.last.index,
             "durable \(saves.durable.rawValue), last \(log.last.index.rawValue)")
         precondition(
             log.last.term <= term, "last term \(log.last.term.rawValue), term \(term.rawValue)")
         precondition(uncommittedBytes >= 0, "uncommitted bytes \(uncommittedBytes)")
         precondition(unappliedBytes >= 0, "unapplied bytes \(unappliedBytes)")
-        if isAlone {
+        // Before that the old voters may have committed without our disk.
+        if isAlone, membershipIndex <= hard.commit {
             precondition(
                 hard.commit <= max(saves.durable, applied),
                 "committed \(hard.commit.rawValue) alone, durable \(saves.durable.rawValue)")
         }
         checkRole()
-        if configuration.checksWholeLog { checkWholeLog() }
+        guard configuration.checksWholeLog else { return }
+        checkWholeLog()
+        checkMembers()
+    }
+
+    /// Compares what the leader sends to with the configuration, and the quorum too.
+    private func checkMembers() {
+        precondition(quorum == JointQuorum(membership), "decides otherwise than by \(membership)")
+        guard case .leader(let leader) = state else { return }
+        for member in membership.members where member != id {
+            precondition(
+                leader.position(of: member) != nil, "nothing is sent to member \(member.rawValue)")
+        }
     }
 
     private func checkRole() {
@@ -45,7 +61,9 @@ extension RaftNode {
                 "own vote waits for save \(ownVote.rawValue), asked for \(saves.issued.rawValue)")
         case .leader(let leader):
             precondition(hard.vote == id, "leads term \(term.rawValue) without its own vote")
-            precondition(isVoter, "leads term \(term.rawValue) without being a voter")
+            precondition(
+                isVoter || membershipIndex > hard.commit,
+                "leads term \(term.rawValue) though removed by \(membershipIndex.rawValue)")
             for peer in leader.peers {
                 precondition(
                     peer.match < peer.next,
@@ -64,6 +82,7 @@ extension RaftNode {
         var total = 0
         var uncommitted = 0
         var unapplied = 0
+        var newest: Membership?
         var previous = log.base
         while previous.index < log.last.index {
             let entry = log[previous.index.next]
@@ -74,6 +93,7 @@ extension RaftNode {
                 entry.id.term >= previous.term,
                 "term falls at \(entry.id.index.rawValue) from \(previous.term.rawValue)")
             total += entry.byteCount
+            if entry.kind == .membership { newest = Membership.split(entry.payload)?.membership }
             if entry.id.index > hard.commit {
                 uncommitted += entry.byteCount
             } else if entry.id.index > applied {
@@ -82,6 +102,9 @@ extension RaftNode {
             previous = entry.id
         }
         precondition(previous == log.last, "log ends at \(previous), not \(log.last)")
+        if let newest {
+            precondition(newest == membership, "log ends with \(newest), in force \(membership)")
+        }
         precondition(total == log.byteCount, "\(total) bytes, counted \(log.byteCount)")
         precondition(
             uncommitted == uncommittedBytes, "\(uncommitted) bytes, counted \(uncommittedBytes)")

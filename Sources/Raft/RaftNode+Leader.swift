@@ -8,10 +8,10 @@ extension RaftNode {
         precondition(hard.vote == id, "leads term \(term.rawValue) without its own vote")
         resetElectionTimer()
         var peers: [Progress] = []
-        for voter in quorum.voters where voter != id {
+        for member in membership.members where member != id {
             peers.append(
                 Progress(
-                    member: voter, next: log.last.index.next, limits: configuration.limits))
+                    member: member, next: log.last.index.next, limits: configuration.limits))
         }
         state = .leader(LeaderState(peers: peers))
         // Entries of older terms commit only under one of our own (§5.4.2), so here is one (§8).
@@ -21,17 +21,8 @@ extension RaftNode {
 
     mutating func propose(_ payloads: [[UInt8]]) {
         precondition(!payloads.isEmpty, "a proposal has one payload at least")
-        guard case .leader = state else {
-            effects.proposal = .rejected(.notLeader(leader: leader))
-            return
-        }
-        // At the bound, not beyond the sum: so one proposal of any size passes when nothing waits.
-        if uncommittedBytes >= configuration.limits.uncommittedBytesMax {
-            effects.proposal = .rejected(.tooMuchUncommitted)
-            return
-        }
-        if unappliedBytes >= configuration.limits.unappliedBytesMax {
-            effects.proposal = .rejected(.tooMuchUnapplied)
+        if let rejection = proposalRejection {
+            effects.proposal = .rejected(rejection)
             return
         }
         effects.proposal = .accepted(first: EntryID(term: term, index: log.last.index.next))
@@ -40,7 +31,19 @@ extension RaftNode {
         sendAppendsToAll(evenIfEmpty: false)
     }
 
-    private mutating func appendOwn(kind: Entry.Kind, payload: [UInt8]) {
+    /// Why no proposal of any kind is taken at the moment.
+    var proposalRejection: ProposalRejection? {
+        guard case .leader(let leader) = state else { return .notLeader(leader: leader) }
+        if let transfer = leader.transfer { return .transferUnderway(to: transfer.target) }
+        // At the bound, not beyond the sum: so one proposal of any size passes when nothing waits.
+        if uncommittedBytes >= configuration.limits.uncommittedBytesMax {
+            return .tooMuchUncommitted
+        }
+        if unappliedBytes >= configuration.limits.unappliedBytesMax { return .tooMuchUnapplied }
+        return nil
+    }
+
+    mutating func appendOwn(kind: Entry.Kind, payload: [UInt8]) {
         let entry = Entry(
             id: EntryID(term: term, index: log.last.index.next), kind: kind, payload: payload)
         log.append(entry)
@@ -55,7 +58,8 @@ extension RaftNode {
             if configuration.checkQuorum, !quorum.isMet(by: { isActive($0, among: leader.peers) }) {
                 return follow(nil, term: term)
             }
-            for position in leader.peers.indices { leader.peers[position].isActive = false }
+            leader.endActivityPeriod()
+            leader.forgetDeparted(by: hard.commit, evenIfUntold: true)
         }
         leader.heartbeatElapsed += 1
         let isDue = leader.heartbeatElapsed >= configuration.heartbeatTicks
@@ -64,14 +68,22 @@ extension RaftNode {
             for position in leader.peers.indices { leader.peers[position].suspectIfIdle() }
         }
         state = .leader(leader)
-        if isDue, !leader.peers.isEmpty { beginRound() }
+        tickTransfer()
+        guard isDue else { return }
+        if !leader.peers.isEmpty { beginRound() }
+        offerSnapshots()
+        completeTransfer()
+        effects.mayLeaveJoint = mayLeaveJoint
     }
 
     private func isActive(_ voter: MemberID, among peers: [Progress]) -> Bool {
         voter == id || peers.contains { $0.member == voter && $0.isActive }
     }
 
-    /// Commits what a majority has on its disks, if it is of our own term (§5.4.2).
+    /// Commits what a quorum has on its disks, if it is of our own term (§5.4.2).
+    ///
+    /// Our own disk counts as any other voter's: the quorum may do without it (thesis §10.2.1), and
+    /// has to when we are no voter any more (§6).
     mutating func advanceCommit() {
         guard case .leader(let leader) = state else { return }
         let durable = saves.durable
@@ -82,11 +94,20 @@ extension RaftNode {
                 for peer in leader.peers where peer.member == voter { return peer.match }
                 return .zero
             }, nobody: LogIndex.zero)
+        #if SIMULATION
+            if RaftBug.oldTermCommit.isPlanted, index > hard.commit {
+                return commitEntries(through: index)
+            }
+        #endif
         guard index > hard.commit, log.term(at: index) == term else { return }
         let isFirstOfTerm = !hasCommittedInTerm
+        let endsChange = hard.commit < membershipIndex && membershipIndex <= index
         commitEntries(through: index)
         sendAppendsToAll(evenIfEmpty: true)
         if isFirstOfTerm { serveWaitingReads() }
+        guard endsChange else { return }
+        forgetDeparted()
+        leaveIfRemoved()
     }
 
     /// Whether the leader knows everything that earlier ones committed (§8).
@@ -95,9 +116,11 @@ extension RaftNode {
     mutating func receiveAccepted(_ member: MemberID, match: LogIndex) {
         guard match <= log.last.index else { return }
         var isNews = false
+        var isDeparting = false
         let base = log.base.index
         withPeer(member) { peer in
             isNews = peer.accept(match: match)
+            isDeparting = peer.departure != nil
             switch peer.mode {
             case .probe, .snapshot: peer.replicate()
             case .load: if peer.next > base { peer.replicate() }
@@ -106,6 +129,8 @@ extension RaftNode {
         }
         if isNews { advanceCommit() }
         sendAppends(to: member, evenIfEmpty: false)
+        if isDeparting { forgetDeparted() }
+        if isNews, transferTarget == member { completeTransfer() }
     }
 
     mutating func receiveRejected(_ member: MemberID, previous: LogIndex, hint: EntryID) {
@@ -122,11 +147,10 @@ extension RaftNode {
 
     mutating func receiveHeartbeatAnswer(_ member: MemberID, round: ReadRound) {
         let last = log.last.index
-        let oldest = log.base.index.next
         var isWorthTrying = false
         withPeer(member) { peer in
             peer.answeredRound = max(peer.answeredRound, round)
-            isWorthTrying = peer.match < last && peer.resume(from: oldest)
+            isWorthTrying = peer.match < last && peer.resume()
         }
         if isWorthTrying { sendAppends(to: member, evenIfEmpty: true) }
         confirmReads()

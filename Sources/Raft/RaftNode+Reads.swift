@@ -33,6 +33,9 @@ extension RaftNode {
     /// Takes a read in as a leader.
     private mutating func take(_ request: ReadQueue.Request) {
         if isAlone, hasCommittedInTerm { return answer(request, index: hard.commit) }
+        #if SIMULATION
+            if RaftBug.readWithoutQuorum.isPlanted { return answer(request, index: hard.commit) }
+        #endif
         guard case .leader(var leader) = state else { return }
         guard leader.reads.count < configuration.limits.pendingReadsMax else {
             return answer(request, index: nil)
@@ -51,6 +54,15 @@ extension RaftNode {
         state = .follower(leader: nil)
         let round = leader.reads.beginRound(commit: hard.commit, takingWaiting: takesWaiting)
         for peer in leader.peers {
+            #if SIMULATION
+                if RaftBug.heartbeatCommitsUnproven.isPlanted {
+                    effects.sendNow.append(
+                        Message(
+                            from: id, to: peer.member, term: term,
+                            body: .heartbeat(commit: hard.commit, round: round)))
+                    continue
+                }
+            #endif
             // Never beyond what the member has proved to hold of our log.
             let commit = min(peer.match, hard.commit)
             effects.sendNow.append(

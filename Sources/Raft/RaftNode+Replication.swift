@@ -65,18 +65,22 @@ extension RaftNode {
                 body: .append(previous: previous, entries: entries, commit: hard.commit)))
     }
 
-    /// Asks the caller for entries that memory no longer holds.
-    private mutating func fetch(for peer: inout Progress) {
-        if peer.next.previous < compacted {
+    /// Asks the caller for entries that memory no longer holds, or tells the member that the disk
+    /// does not hold them either.
+    mutating func fetch(for peer: inout Progress) {
+        let isCompacted = peer.next.previous < compacted
+        if isCompacted, let compactedTerm {
             peer.mode = .snapshot
-            effects.needSnapshot.append(peer.member)
-            return
+            let last = EntryID(term: compactedTerm, index: compacted)
+            return offerSnapshot(endingWith: last, to: peer.member)
         }
+        // One entry is enough to learn the ID of the compacted one before it.
         peer.mode = .load
         effects.needEntries.append(
             EntriesRequest(
-                member: peer.member, from: peer.next, through: log.base.index,
-                bytesMax: configuration.limits.appendBytesMax))
+                member: peer.member, from: isCompacted ? compacted.next : peer.next,
+                through: log.base.index,
+                bytesMax: isCompacted ? 1 : configuration.limits.appendBytesMax))
     }
 
     /// Sends on what the caller read from its disk.
@@ -84,6 +88,7 @@ extension RaftNode {
         guard case .leader(var leader) = state, let position = leader.position(of: member),
             leader.peers[position].mode == .load
         else { return }
+        if previous.index == compacted, !entries.isEmpty { compactedTerm = previous.term }
         state = .follower(leader: nil)
         var isTaken = false
         if previous.index.next == leader.peers[position].next, !entries.isEmpty {

@@ -29,8 +29,43 @@ extension RaftNode {
     /// The last entry that is on this member's disk.
     public var durable: LogIndex { saves.durable }
 
-    /// Everybody who votes, in the order of their IDs.
+    /// The configuration in force: the newest in the log, committed or not.
+    public var membership: Membership { history.current }
+
+    /// The entry that put `membership` in force, or an applied one that came later.
+    public var membershipIndex: LogIndex { history.currentIndex }
+
+    /// Everybody who votes, in the order of their IDs; both halves while joint.
     public var voters: [MemberID] { quorum.voters }
+
+    /// What this member knows of another as a leader; nil if it does not lead, or not the other.
+    public func progress(of member: MemberID) -> MemberProgress? {
+        guard case .leader(let leader) = state, let position = leader.position(of: member) else {
+            return nil
+        }
+        return leader.peers[position].view
+    }
+
+    /// Whether leadership is being handed over, and to whom.
+    public var transferTarget: MemberID? {
+        guard case .leader(let leader) = state else { return nil }
+        return leader.transfer?.target
+    }
+
+    /// How many ticks may still pass, at least 1, until one of them can have an effect.
+    ///
+    /// All before it only count; a caller that wants to sleep may hand them in together, later, as long as
+    /// nothing else is handed in before them. Other inputs change the number.
+    public var ticksUntilDue: Int {
+        switch state {
+        case .leader(let leader):
+            let heartbeat = configuration.heartbeatTicks - leader.heartbeatElapsed
+            return max(1, min(heartbeat, configuration.electionTimeoutTicks - electionElapsed))
+        case .follower, .preCandidate, .candidate:
+            if isAlone, configuration.soleVoterCampaignsAtFirstTick { return 1 }
+            return max(1, electionTimeout - electionElapsed)
+        }
+    }
 
     /// The last entry that is no longer held in memory.
     public var memoryBase: EntryID { log.base }
@@ -43,8 +78,19 @@ extension RaftNode {
 
     var isVoter: Bool { quorum.contains(id) }
 
+    /// Whether this member may stand for election.
+    ///
+    /// One that is removed does so, without a vote of its own, until it knows that to be committed:
+    /// with a log longer than the others' it may be the only one who can win (thesis §4.2.2).
+    var mayStand: Bool {
+        isVoter || history.membership(asOf: hard.commit).isVoter(id)
+    }
+
     /// Whether this member alone decides.
     var isAlone: Bool { quorum.voters.count == 1 && isVoter }
+
+    /// Whether anybody else may need entries of us, now or as the leader's successor.
+    var hasPeers: Bool { !isAlone || !membership.learners.isEmpty }
 
     var leadershipView: LeadershipView {
         LeadershipView(term: term, leader: leader, isLeader: role == .leader)

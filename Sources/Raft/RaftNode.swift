@@ -4,7 +4,9 @@
 //
 //   +Election   timeouts, campaigns, votes          +Follower   appends and heartbeats received
 //   +Leader     proposals, commit, heartbeats       +Replication   what goes to each member
-//   +Reads      read index                          +Invariants    what holds after each step
+//   +Reads      read index                          +Membership    who takes part
+//   +Transfer   handing leadership over             +Snapshot      what the log no longer has
+//   +Status     what a caller may look at           +Invariants    what holds after each step
 
 /// One member's part in the agreement on a log.
 ///
@@ -12,7 +14,10 @@
 /// the same effects. Copies are independent, and may be kept to compare or to go back.
 public struct RaftNode: Sendable {
     let configuration: Configuration
-    let quorum: Majority
+
+    /// The configurations in the log; `quorum` is always that of the newest.
+    var history: MembershipHistory
+    var quorum: JointQuorum
 
     /// Term, vote and commit as they are now; `saved` is what they were in the newest save.
     var hard: HardState
@@ -29,7 +34,10 @@ public struct RaftNode: Sendable {
     var reported: LogIndex
 
     /// The last entry that the caller's log on disk no longer has.
+    ///
+    /// Its term is not known if memory begins later, until the disk was asked for it.
     var compacted: LogIndex
+    var compactedTerm: Term?
 
     /// Bytes of entries after the commit index, and of those committed and not applied.
     var uncommittedBytes = 0
@@ -43,14 +51,17 @@ public struct RaftNode: Sendable {
     /// What the step underway asks for; empty between steps.
     var effects = Effects()
 
-    /// Who led at the end of the last step.
+    /// Who led, and which configuration was in force, at the end of the last step.
     private var knownLeadership: LeadershipView
+    private var knownMembership: Membership
 
     /// Restores a node; an empty `Restored` makes a new one.
     public init(configuration: Configuration, restoring restored: Restored) {
         configuration.check()
         self.configuration = configuration
-        quorum = Majority(voters: restored.voters)
+        history = MembershipHistory(asOf: restored.applied, restored.membership)
+        quorum = JointQuorum(restored.membership)
+        knownMembership = restored.membership
         hard = restored.hardState
         knownLeadership = LeadershipView(term: hard.term, leader: nil, isLeader: false)
         log = RaftLog(base: restored.base)
@@ -66,19 +77,29 @@ public struct RaftNode: Sendable {
                 + "\(restored.base.index.rawValue) to \(log.last.index.rawValue)")
         hard.commit = max(min(hard.commit, log.last.index), applied)
         savedHard = hard
+        if hard.term < restored.base.term {
+            // A snapshot was installed, and a crash came before the term it raised was saved. We
+            // can't have voted since. The first step saves it.
+            hard.term = restored.base.term
+            hard.vote = nil
+        }
         reported = applied
         compacted = restored.compactedThrough
+        compactedTerm = compacted == .zero ? .zero : log.term(at: compacted)
         saves = SaveTracker(durable: log.last.index)
         generator = SeededGenerator(seed: configuration.seed)
         var index = applied
         while index < log.last.index {
             index = index.next
+            if log[index].kind == .membership { adopt(log[index]) }
             if index <= hard.commit {
                 unappliedBytes += log[index].byteCount
             } else {
                 uncommittedBytes += log[index].byteCount
             }
         }
+        knownMembership = membership
+        effects.membership = nil
         resetElectionTimer()
         checkInvariants()
     }
@@ -90,11 +111,14 @@ public struct RaftNode: Sendable {
         case .campaign: campaignAtOnce()
         case .received(let message): receive(message)
         case .propose(let payloads): propose(payloads)
+        case .proposeMembership(let next, let payload): proposeMembership(next, payload: payload)
+        case .transferLeadership(let target): transferLeadership(to: target)
         case .saved(let number): finishSave(number)
         case .readIndex(let context): readIndex(context)
         case .applied(let index): apply(through: index)
         case .compacted(let index): compact(through: index)
         case .loaded(let entries, let base, let member): load(entries, after: base, for: member)
+        case .installed(let snapshot, let membership): install(snapshot, membership)
         case .peerDisconnected(let member): disconnect(member)
         }
         return finishStep()
@@ -109,14 +133,17 @@ public struct RaftNode: Sendable {
             applied = applied.next
             unappliedBytes -= log[applied].byteCount
         }
-        log.drop(
-            through: applied, toFit: isAlone ? 0 : configuration.limits.retainedBytesMax)
+        history.forget(through: applied)
+        log.drop(through: applied, toFit: hasPeers ? configuration.limits.retainedBytesMax : 0)
+        effects.mayLeaveJoint = mayLeaveJoint
     }
 
     private mutating func compact(through index: LogIndex) {
         precondition(
             index <= applied, "compacted \(index.rawValue) is past applied \(applied.rawValue)")
-        compacted = max(compacted, index)
+        guard index > compacted else { return }
+        compacted = index
+        compactedTerm = log.term(at: index)
     }
 
     private mutating func finishSave(_ number: SaveNumber) {
@@ -133,6 +160,9 @@ public struct RaftNode: Sendable {
         let mustSaveHard = hard.term != savedHard.term || hard.vote != savedHard.vote
         if mustSaveHard || (effects.needsSave && hard.commit != savedHard.commit) {
             effects.save = hard
+            #if SIMULATION
+                if RaftBug.voteNotSaved.isPlanted { effects.save?.vote = nil }
+            #endif
             savedHard = hard
         }
         if effects.needsSave { _ = saves.issue(through: log.last.index) }
@@ -149,6 +179,10 @@ public struct RaftNode: Sendable {
         if view != knownLeadership {
             effects.leadership = view.change(since: knownLeadership)
             knownLeadership = view
+        }
+        if let membership = effects.membership {
+            if membership == knownMembership { effects.membership = nil }
+            knownMembership = membership
         }
         checkInvariants()
         var result = Effects()

@@ -62,7 +62,15 @@ struct ReadQueue: Sendable {
     var hasWaiting: Bool { !waiting.isEmpty }
     var hasRoundUnderway: Bool { !inRound.isEmpty }
 
-    mutating func add(_ request: Request) { waiting.append(request) }
+    mutating func add(_ request: Request) {
+        #if SIMULATION
+            if RaftBug.readJoinsRound.isPlanted, let last = inRound.last {
+                return inRound.append(
+                    InRound(request: request, round: last.round, index: last.index))
+            }
+        #endif
+        waiting.append(request)
+    }
 
     /// Begins a round; all that waits, if it may join, is confirmed by it or by a later one.
     mutating func beginRound(commit: LogIndex, takingWaiting: Bool) -> ReadRound {

@@ -51,7 +51,7 @@ struct Ballot: Sendable {
 
 /// What exists only while a member leads.
 struct LeaderState: Sendable {
-    /// The other voters, in the order of their IDs.
+    /// The other members, and those removed that still have to hear of it, in order.
     var peers: [Progress]
 
     /// Reads not yet confirmed.
@@ -60,7 +60,32 @@ struct LeaderState: Sendable {
     /// Ticks since the last round of heartbeats.
     var heartbeatElapsed = 0
 
+    /// Set while leadership is being handed over.
+    var transfer: LeadershipTransfer?
+
     func position(of member: MemberID) -> Int? {
         peers.firstIndex { $0.member == member }
     }
+
+    /// Begins a new period in which every member has to be heard from.
+    mutating func endActivityPeriod() {
+        for position in peers.indices {
+            peers[position].wasActive = peers[position].isActive
+            peers[position].isActive = false
+        }
+    }
+
+    /// Lets go of members whose removal is committed by `commit` and was told to them.
+    mutating func forgetDeparted(by commit: LogIndex, evenIfUntold: Bool) {
+        peers.removeAll { peer in
+            guard let departure = peer.departure, departure <= commit else { return false }
+            return evenIfUntold || (peer.sentCommit >= departure && peer.next > departure)
+        }
+    }
+}
+
+/// Leadership on its way to another member.
+struct LeadershipTransfer: Sendable {
+    let target: MemberID
+    var elapsedTicks = 0
 }

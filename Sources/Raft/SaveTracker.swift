@@ -4,6 +4,7 @@
 //
 //   issue(through:)  adds a save to the queue      complete(_:)  takes the finished ones off
 //   truncate(after:) lowers what the queued saves, and the finished ones, are worth
+//   replace(through:) does so too, and starts again behind a snapshot
 
 /// How much of the log is on the disk.
 struct SaveTracker: Sendable {
@@ -33,10 +34,19 @@ struct SaveTracker: Sendable {
     }
 
     mutating func truncate(after index: LogIndex) {
+        #if SIMULATION
+            if RaftBug.durableNotLowered.isPlanted { return }
+        #endif
         durable = min(durable, index)
         for position in pending.indices {
             pending[position].through = min(pending[position].through, index)
         }
+    }
+
+    /// Notes that the log on disk was replaced by a snapshot through `index`.
+    mutating func replace(through index: LogIndex) {
+        truncate(after: index)
+        durable = index
     }
 
     mutating func complete(_ number: SaveNumber) {

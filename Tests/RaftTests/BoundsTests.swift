@@ -139,15 +139,16 @@ struct BoundsTests {
         var test = forgetful()
         test.step(.compacted(through: LogIndex(2)))
         test.step(.peerDisconnected(MemberID(3)))
-        let first = test.receive(from: 3, term: 1, .heartbeatAnswer(round: .zero))
+        test.receive(from: 3, term: 1, .heartbeatAnswer(round: .zero))
+        let first = test.step(
+            .loaded(TestNode.log([1], after: 2), after: .at(2, term: 1), for: MemberID(3)))
         #expect(first.needSnapshot == [MemberID(3)])
         #expect(first.needEntries.isEmpty)
-        test.step(.tick)
-        test.step(.tick)
-        test.receive(from: 3, term: 1, .heartbeatAnswer(round: .zero))
-        let refused = test.receive(
-            from: 3, term: 1, .appendRejected(previous: LogIndex(4), hint: .zero))
-        #expect(refused.needSnapshot == [MemberID(3)])
+        for _ in 0..<2 {
+            let beat = test.step(.tick)
+            #expect(beat.needSnapshot == [MemberID(3)])
+            #expect(beat.bodies.contains(.snapshotOffer(last: .at(2, term: 1))))
+        }
         // The snapshot has brought it to entry 4.
         test.receive(from: 3, term: 1, .appendAccepted(match: LogIndex(4)))
         #expect(test.step(.propose([[5]])).appended(to: 3) == [[.at(5, term: 1)]])

@@ -1,82 +1,8 @@
-// Cluster.swift: members with pretended disks and a network that holds every message.
-// Belongs here: carrying out effects as Docs.docc/Raft.md asks. Never here: what to do when
-// (Trace.swift, RandomRun.swift), what must hold (SafetyChecker.swift).
+// Cluster.swift: members and a network that holds every message.
+// Belongs here: carrying out effects as Docs.docc/Raft.md asks. Never here: one member's disk
+// (Member.swift), what to do when (Trace.swift, RandomRun.swift), what must hold
+// (SafetyChecker.swift).
 import Raft
-
-/// A disk which finishes writes only when told to, and forgets the unfinished at a crash.
-struct PretendedDisk {
-    struct Write {
-        var number: SaveNumber
-        var hard: HardState?
-        var truncateAfter: LogIndex?
-        var append: [Entry]
-    }
-
-    var hard = HardState()
-    /// From index 1; nothing is ever compacted.
-    var entries: [Entry] = []
-    var pending: [Write] = []
-
-    mutating func finishOldest() -> SaveNumber {
-        let write = pending.removeFirst()
-        apply(write)
-        return write.number
-    }
-
-    mutating func apply(_ write: Write) {
-        if let hard = write.hard { self.hard = hard }
-        if let index = write.truncateAfter {
-            precondition(entries.count >= Int(index.rawValue), "cut after what is not there")
-            entries.removeLast(entries.count - Int(index.rawValue))
-        }
-        for entry in write.append {
-            precondition(entry.id.index.rawValue == UInt64(entries.count + 1), "gap on disk")
-            entries.append(entry)
-        }
-    }
-
-    /// The log as it will be when all is written.
-    var written: [Entry] {
-        var copy = self
-        while !copy.pending.isEmpty { copy.apply(copy.pending.removeFirst()) }
-        return copy.entries
-    }
-}
-
-/// One member: a node, when it runs, and what outlives it.
-struct Member {
-    var configuration: Configuration
-    var voters: [MemberID]
-    var node: RaftNode?
-    var disk = PretendedDisk()
-    /// Messages that wait for a save.
-    var held: [(after: SaveNumber, message: Message)] = []
-    /// How far the state machine is, and how far it would be after a crash.
-    var applied = LogIndex.zero
-    var checkpoint = LogIndex.zero
-    /// Committed and not yet applied.
-    var toApply = LogIndex.zero
-
-    var id: MemberID { configuration.id }
-
-    mutating func start() {
-        var restored = Restored(voters: voters)
-        restored.hardState = disk.hard
-        let index = Int(checkpoint.rawValue)
-        restored.base = index == 0 ? .zero : disk.entries[index - 1].id
-        restored.entries = Array(disk.entries[index...])
-        restored.applied = checkpoint
-        applied = checkpoint
-        toApply = checkpoint
-        node = RaftNode(configuration: configuration, restoring: restored)
-    }
-
-    mutating func crash() {
-        node = nil
-        disk.pending = []
-        held = []
-    }
-}
 
 /// Members and the messages between them.
 struct Cluster {
@@ -85,13 +11,21 @@ struct Cluster {
     /// In the order they were sent.
     var network: [Message] = []
 
-    init(voters: [UInt64], configure: (inout Configuration) -> Void = { _ in }) {
-        let ids = voters.map { MemberID($0) }
-        for id in ids {
-            var configuration = Configuration(id: id, seed: id.rawValue)
+    /// Starts members; spares are those that no configuration names yet.
+    init(
+        voters: [UInt64], learners: [UInt64] = [], spares: [UInt64] = [],
+        configure: (inout Configuration) -> Void = { _ in }
+    ) {
+        let membership = Membership(
+            voters: voters.map { MemberID($0) }, learners: learners.map { MemberID($0) })
+        for number in voters + learners + spares {
+            var configuration = Configuration(id: MemberID(number), seed: number)
             configuration.checksWholeLog = true
             configure(&configuration)
-            var member = Member(configuration: configuration, voters: ids)
+            let isSpare = spares.contains(number)
+            var member = Member(
+                configuration: configuration,
+                membership: isSpare ? Membership(voters: []) : membership)
             member.start()
             members.append(member)
         }
@@ -144,24 +78,51 @@ struct Cluster {
     /// Applies everything committed.
     mutating func apply(_ id: MemberID) -> Effects? {
         let position = position(of: id)
-        guard members[position].toApply > members[position].applied else { return nil }
-        members[position].applied = members[position].toApply
-        return step(id, .applied(through: members[position].applied))
+        let member = members[position]
+        guard let node = member.node, member.toApply > member.applied else { return nil }
+        for entry in node.entries(in: member.applied.next..<member.toApply.next) {
+            members[position].state.apply(entry)
+        }
+        return step(id, .applied(through: member.toApply))
     }
 
-    /// Reads what a member asked for from its disk.
+    /// Cuts a member's log on disk, as far as its checkpoint allows.
+    mutating func compact(_ id: MemberID, through index: LogIndex) -> Effects? {
+        let position = position(of: id)
+        guard members[position].node != nil else { return nil }
+        members[position].makeCheckpoint()
+        let limit = min(index, members[position].checkpoint.last.index)
+        members[position].disk.compact(through: limit)
+        return step(id, .compacted(through: members[position].disk.base.index))
+    }
+
+    /// Puts a snapshot in place of a member's state and log; nil if it must not or need not.
+    mutating func install(_ snapshot: Snapshot, on id: MemberID) -> Effects? {
+        let position = position(of: id)
+        guard let node = members[position].node, node.needsSnapshot(endingWith: snapshot.last)
+        else { return nil }
+        members[position].disk.replace(with: snapshot)
+        members[position].checkpoint = snapshot
+        members[position].state = snapshot
+        members[position].toApply = snapshot.last.index
+        return step(id, .installed(snapshot: snapshot.last, membership: snapshot.membership))
+    }
+
+    /// Reads what a member asked for from its disk; nothing if it is not there any more.
     mutating func load(_ request: EntriesRequest, for id: MemberID) -> Effects? {
-        let log = members[position(of: id)].disk.written
-        let start = Int(request.from.rawValue)
-        var end = start
-        var bytes = log[start - 1].byteCount
-        while end < Int(request.through.rawValue), bytes + log[end].byteCount <= request.bytesMax {
-            bytes += log[end].byteCount
-            end += 1
+        let disk = members[position(of: id)].disk.written
+        var entries: [Entry] = []
+        var bytes = 0
+        var index = request.from
+        while index <= request.through, let entry = disk.entry(at: index) {
+            bytes += entry.byteCount
+            guard entries.isEmpty || bytes <= request.bytesMax else { break }
+            entries.append(entry)
+            index = index.next
         }
-        let previous = start == 1 ? EntryID.zero : log[start - 2].id
-        return step(
-            id, .loaded(Array(log[(start - 1)..<end]), after: previous, for: request.member))
+        let previous = request.from.previous
+        let base = previous == disk.base.index ? disk.base : disk.entry(at: previous)?.id
+        return step(id, .loaded(entries, after: base ?? .zero, for: request.member))
     }
 
     /// Delivers, saves and applies until nothing is left to do.

@@ -24,11 +24,50 @@ enum Describe {
                     + "\(request.through.rawValue)")
         }
         for member in effects.needSnapshot { parts.append("snapshot for \(member.rawValue)") }
+        parts += changes(effects)
         for message in effects.sendNow { parts.append("now \(self.message(message))") }
         for message in effects.sendAfterSave {
             parts.append("after #\(effects.saveNumber.rawValue) \(self.message(message))")
         }
         return parts.joined(separator: "; ")
+    }
+
+    private static func changes(_ effects: Effects) -> [String] {
+        var parts: [String] = []
+        if let offer = effects.snapshotOffered {
+            parts.append("offered a snapshot reaching \(offer.reaching.rawValue)")
+        }
+        if let membership = effects.membership {
+            parts.append("now \(self.membership(membership))")
+        }
+        if effects.mayLeaveJoint { parts.append("may leave joint") }
+        switch effects.transfer {
+        case .refused(let reason): parts.append("no transfer, \(refusal(reason))")
+        case .aborted(let target): parts.append("transfer to \(target.rawValue) aborted")
+        case nil: break
+        }
+        return parts
+    }
+
+    private static func refusal(_ refusal: TransferRefusal) -> String {
+        switch refusal {
+        case .notLeader(let leader): name(leader)
+        case .leadsAlready: "leads already"
+        case .notVoter: "not a voter"
+        case .notActive: "not active"
+        case .transferUnderway(let target): "underway to \(target.rawValue)"
+        }
+    }
+
+    static func membership(_ membership: Membership) -> String {
+        func list(_ members: [MemberID]) -> String {
+            members.map { String($0.rawValue) }.joined(separator: ",")
+        }
+        var text = "voters \(list(membership.voters))"
+        if membership.isJoint { text += " and \(list(membership.outgoing))" }
+        if !membership.learners.isEmpty { text += " learners \(list(membership.learners))" }
+        if !membership.learnersNext.isEmpty { text += " next \(list(membership.learnersNext))" }
+        return text
     }
 
     static func message(_ message: Message) -> String {
@@ -42,7 +81,9 @@ enum Describe {
         switch entry.kind {
         case .noop: "\(id(entry.id)):noop"
         case .normal: "\(id(entry.id)):\(String(decoding: entry.payload, as: UTF8.self))"
-        case .membership: "\(id(entry.id)):membership"
+        case .membership:
+            "\(id(entry.id)):"
+                + (Membership.split(entry.payload).map { "{\(membership($0.membership))}" } ?? "?")
         }
     }
 
@@ -79,6 +120,11 @@ enum Describe {
         case .rejected(.notLeader(let leader)): "rejects, \(name(leader))"
         case .rejected(.tooMuchUncommitted): "rejects, too much uncommitted"
         case .rejected(.tooMuchUnapplied): "rejects, too much unapplied"
+        case .rejected(.transferUnderway(let target)):
+            "rejects, transfer to \(target.rawValue) underway"
+        case .rejected(.membershipChangeUnderway): "rejects, membership change underway"
+        case .rejected(.invalidMembership(let problem)): "rejects, \(problem)"
+        case .rejected(.leaderHasNotCommitted): "rejects, nothing of its term committed"
         }
     }
 
@@ -86,7 +132,8 @@ enum Describe {
         switch body {
         case .preVoteRequest(let last): "pre-vote? last=\(id(last))"
         case .preVoteAnswer(let granted): "pre-vote \(granted ? "yes" : "no")"
-        case .voteRequest(let last): "vote? last=\(id(last))"
+        case .voteRequest(let last, let isTransfer):
+            "vote? last=\(id(last))\(isTransfer ? " transfer" : "")"
         case .voteAnswer(let granted): "vote \(granted ? "yes" : "no")"
         case .append(let previous, let entries, let commit):
             "append after \(id(previous)) \(self.entries(entries)) commit=\(commit.rawValue)"
@@ -99,6 +146,8 @@ enum Describe {
         case .readIndexRequest(let context): "read? \(context.rawValue)"
         case .readIndexAnswer(let context, let index):
             "read \(context.rawValue) \(index.map { "at \($0.rawValue)" } ?? "refused")"
+        case .timeoutNow: "stand now"
+        case .snapshotOffer(let last): "fetch a snapshot reaching \(id(last))"
         }
     }
 }

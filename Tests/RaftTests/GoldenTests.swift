@@ -10,8 +10,9 @@ struct GoldenTests {
         .appendingPathComponent("Golden")
 
     static let names = [
-        "conflict", "election", "figure-8", "lost-leader", "lagging-member", "read-index",
-        "sole-voter", "stale-save",
+        "asymmetric-cut", "conflict", "election", "figure-8", "joint", "lagging-member", "learner",
+        "lost-leader", "read-after-pause", "read-index", "snapshot", "sole-voter", "stale-save",
+        "transfer",
     ]
 
     @Test("golden: the folder holds the listed traces and no others")

@@ -1,6 +1,6 @@
 // RandomRunTests.swift: many short random lives of clusters, from fixed seeds.
 // Belongs here: which seeds, how long, and that the checks can fail. Never here: the run itself.
-// To repeat one: RandomRun(seed: N).run(steps: 4_000).
+// To repeat one: RandomRun(seed: N).run(steps: 1_500).
 import Raft
 import Testing
 
@@ -12,18 +12,30 @@ struct RandomRunTests {
         var leaders = 0
         var agreed = 0
         var reads = 0
-        for seed in UInt64(1)...100 {
+        var changes = 0
+        var joint = 0
+        var installs = 0
+        var transfers = 0
+        for seed in UInt64(1)...300 {
             var run = RandomRun(seed: seed)
-            let violations = run.run(steps: 4_000)
+            let violations = run.run(steps: 1_500)
             #expect(violations.isEmpty, "seed \(seed)")
             leaders += run.checker.leaderCount
             agreed += run.checker.agreedCount
             reads += run.checker.readsAnswered
+            changes += run.checker.membership.changeCount
+            joint += run.checker.membership.jointCount
+            installs += run.checker.installCount
+            transfers += run.transfersBegun
         }
         // That the runs do something, not that they do it often.
         #expect(leaders > 300)
         #expect(agreed > 3_000)
         #expect(reads > 300)
+        #expect(changes > 100)
+        #expect(joint > 20)
+        #expect(installs > 30)
+        #expect(transfers > 50)
     }
 
     @Test("random: the same seed gives the same run")
@@ -50,10 +62,40 @@ struct RandomRunTests {
         }
     }
 
+    @Test("checker: a configuration that may not follow the last one is found out")
+    func wrongSuccessorIsFound() {
+        let cases: [([Membership], Bool)] = [
+            ([.of([1, 2])], true), ([.of([1])], false),
+            ([.of([3, 4, 5], outgoing: [1, 2, 3]), .of([3, 4, 5])], true),
+            ([.of([3, 4, 5], outgoing: [1, 2])], false),
+            ([.of([3, 4, 5], outgoing: [1, 2, 3]), .of([1, 2, 3])], false),
+        ]
+        for (memberships, isAllowed) in cases {
+            var checker = MembershipChecker(initial: .of([1, 2, 3]))
+            var mistakes: [String] = []
+            for (offset, membership) in memberships.enumerated() {
+                let entry = Entry(
+                    id: .at(UInt64(offset) + 1, term: 1), kind: .membership,
+                    payload: membership.payload(with: []))
+                if let mistake = checker.agree(on: entry) { mistakes.append(mistake) }
+            }
+            #expect(mistakes.isEmpty == isAllowed, "\(memberships)")
+        }
+    }
+
+    @Test("checker: a member that goes by another configuration than its log's is found out")
+    func wrongMembershipIsFound() {
+        var cluster = Cluster(voters: [1, 2, 3])
+        let checker = MembershipChecker(initial: .of([1, 2, 3]))
+        #expect(checker.mistake(of: cluster.members[0]) == nil)
+        cluster[1].checkpoint.membership = .of([1, 2])
+        #expect(checker.mistake(of: cluster.members[0]) != nil)
+    }
+
     @Test("checker: a vote lost in a crash makes two leaders, which is found out")
     func forgottenVoteIsFound() {
         var cluster = Cluster(voters: [1, 2, 3]) { $0.preVote = false }
-        var checker = SafetyChecker()
+        var checker = SafetyChecker(initial: cluster.members[0].checkpoint.membership)
         func step(_ id: UInt64, _ input: Input) {
             let effects = cluster.step(MemberID(id), input) ?? Effects()
             checker.observe(MemberID(id), effects, in: cluster)

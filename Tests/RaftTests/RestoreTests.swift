@@ -47,6 +47,26 @@ struct RestoreTests {
         #expect(effects.append.map(\.id) == [.at(51, term: 10)])
     }
 
+    @Test("restoring: a term that a snapshot raised, lost in a crash, is raised again and saved")
+    func snapshotRaisesTerm() {
+        var restored = restored(terms: [], after: .at(50, term: 10), applied: 50)
+        restored.membership = .of([1, 2])
+        var node = node(restored)
+        #expect(node.term == Term(10))
+        #expect(
+            node.step(.tick).save == HardState(term: Term(10), vote: nil, commit: LogIndex(50)))
+    }
+
+    @Test("misuse: entries of a term above the saved one trap, for they are saved together")
+    func entriesOfLaterTermTrap() async {
+        await #expect(processExitsWith: .failure) {
+            var restored = Restored(voters: [MemberID(1)])
+            restored.entries = TestNode.log([3])
+            _ = RaftNode(
+                configuration: Configuration(id: MemberID(1), seed: 1), restoring: restored)
+        }
+    }
+
     @Test("restoring: the same start and the same inputs give the same effects")
     func stepsAreRepeatable() {
         let first = TestNode.leader(logTerms: [1, 2])

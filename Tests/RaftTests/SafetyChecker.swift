@@ -1,5 +1,6 @@
 // SafetyChecker.swift: the properties of figure 3 of the Raft paper, over a whole run.
-// Belongs here: what must hold across members and restarts. Never here: how the run goes.
+// Belongs here: what must hold across members and restarts. Never here: how the run goes, what
+// configurations may be (MembershipChecker.swift).
 // Source: Raft paper figure 3; thesis §6.4 for reads.
 import Raft
 
@@ -22,6 +23,10 @@ struct SafetyChecker {
     private var reads: [ReadContext: LogIndex] = [:]
     private(set) var violations: [String] = []
     private(set) var readsAnswered = 0
+    private(set) var installCount = 0
+    private(set) var membership: MembershipChecker
+
+    init(initial: Membership) { membership = MembershipChecker(initial: initial) }
 
     var agreedCount: Int { agreed.count }
     var leaderCount: Int { leaders.count }
@@ -40,14 +45,24 @@ struct SafetyChecker {
 
     /// Looks at what a member did in one step.
     mutating func observe(_ id: MemberID, _ effects: Effects, in cluster: Cluster) {
-        guard let node = cluster.members[cluster.position(of: id)].node else { return }
+        let position = cluster.position(of: id)
+        guard let node = cluster.members[position].node else { return }
         matchLog(effects.append, in: node)
         if case .becameLeader(let term) = effects.leadership {
             if let other = leaders[term] {
                 fail("election safety: \(id.rawValue) and \(other.rawValue) lead \(term)")
             }
             leaders[term] = id
+            check(
+                node.membership.isVoter(id) || node.membershipIndex > node.commit,
+                "\(id.rawValue) leads though its removal is committed")
             checkCompleteness(of: node, term: term)
+        }
+        let mayChangeMembers =
+            effects.truncateAfter != nil || effects.membership != nil
+            || effects.append.contains { $0.kind == .membership }
+        if mayChangeMembers, let mistake = membership.mistake(of: cluster.members[position]) {
+            fail(mistake)
         }
         if let committed = effects.committed { agree(on: committed, by: node, in: cluster) }
         for read in effects.readStates {
@@ -57,6 +72,16 @@ struct SafetyChecker {
                 read.index >= asked,
                 "read \(read.context) got \(read.index), but \(asked) was committed when it began")
         }
+    }
+
+    /// Looks at a snapshot that took the place of a member's state.
+    mutating func installed(_ snapshot: Snapshot) {
+        installCount += 1
+        let position = Int(snapshot.last.index.rawValue) - 1
+        check(
+            position < agreed.count && agreed[position].id == snapshot.last,
+            "state machine safety: a snapshot ends with \(snapshot.last)")
+        if let mistake = membership.mistake(in: snapshot) { fail(mistake) }
     }
 
     /// Log matching: the same ID means the same entry after the same entry.
@@ -85,7 +110,7 @@ struct SafetyChecker {
         }
     }
 
-    /// State machine safety, and that what is agreed is on a majority of the disks.
+    /// State machine safety, and that what is agreed is on a quorum of the disks.
     private mutating func agree(
         on range: Range<LogIndex>, by node: RaftNode, in cluster: Cluster
     ) {
@@ -98,15 +123,10 @@ struct SafetyChecker {
             }
             check(position == agreed.count, "commit jumps to \(entry.id)")
             agreed.append(Agreed(id: entry.id, term: node.term))
-            var copies = 0
-            for member in cluster.members
-            where position < member.disk.entries.count
-                && member.disk.entries[position].id == entry.id
-            {
-                copies += 1
-            }
-            check(
-                copies * 2 > cluster.members.count, "\(entry.id) is committed on \(copies) disks")
+            if let mistake = membership.agree(on: entry) { fail(mistake) }
+            // Who reports an entry first is its leader, which went by the configuration in force.
+            violations += membership.shortHalves(
+                of: node.membership, with: entry.id, in: cluster)
         }
     }
 }

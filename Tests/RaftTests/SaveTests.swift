@@ -95,6 +95,26 @@ struct SaveTests {
         #expect(test.step(.propose([[1]])).save == nil)
     }
 
+    @Test("saves: a vote request waits for the end of the log that it speaks of")
+    func voteRequestWaitsForLog() {
+        // Story: member 1 asked for votes in term 2 with an entry not yet saved, and crashed before
+        // anything was. It stood in term 2 again, without the entry, and counted a vote that member
+        // 2 had given to the longer log. A committed entry was lost.
+        var test = TestNode { $0.preVote = false }
+        test.receive(
+            from: 2, term: 1,
+            .append(previous: .zero, entries: TestNode.log([1]), commit: .zero))
+        let unsaved = test.step(.campaign)
+        #expect(unsaved.sendNow.isEmpty)
+        let request = Message.Body.voteRequest(last: .at(1, term: 1))
+        #expect(unsaved.sendAfterSave.map(\.body) == [request, request])
+        #expect(unsaved.needsSave)
+
+        // With the whole log on the disk nothing is waited for.
+        var saved = TestNode(logTerms: [1]) { $0.preVote = false }
+        #expect(saved.step(.campaign).sendNow.count == 2)
+    }
+
     @Test("saves: a save that was never asked for is a programmer's mistake")
     func unknownSaveTraps() async {
         await #expect(processExitsWith: .failure) {

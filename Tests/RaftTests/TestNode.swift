@@ -8,15 +8,16 @@ struct TestNode {
     /// What the last step asked for.
     var effects = Effects()
 
-    /// Member 1 of `size`, with a log of one entry for each given term, all applied or none.
+    /// Member 1 of `size` voters, or of a given configuration, with a log of one entry for each
+    /// given term, none of them applied.
     init(
-        size: UInt64 = 3, logTerms: [UInt64] = [], term: UInt64 = 0,
-        configure: (inout Configuration) -> Void = { _ in }
+        size: UInt64 = 3, membership: Membership? = nil, logTerms: [UInt64] = [],
+        term: UInt64 = 0, configure: (inout Configuration) -> Void = { _ in }
     ) {
         var configuration = Configuration(id: MemberID(1), seed: 7)
         configuration.checksWholeLog = true
         configure(&configuration)
-        var restored = Restored(voters: (1...size).map { MemberID($0) })
+        var restored = Restored(membership: membership ?? .of(Array(1...size)))
         restored.entries = TestNode.log(logTerms)
         restored.hardState.term = Term(max(term, logTerms.last ?? 0))
         node = RaftNode(configuration: configuration, restoring: restored)
@@ -24,10 +25,11 @@ struct TestNode {
 
     /// A node that has become the leader in the next term and saved its no-op.
     static func leader(
-        size: UInt64 = 3, logTerms: [UInt64] = [],
+        size: UInt64 = 3, membership: Membership? = nil, logTerms: [UInt64] = [],
         configure: (inout Configuration) -> Void = { _ in }
     ) -> TestNode {
-        var test = TestNode(size: size, logTerms: logTerms, configure: configure)
+        var test = TestNode(
+            size: size, membership: membership, logTerms: logTerms, configure: configure)
         test.win()
         test.saveAll()
         return test
@@ -58,6 +60,25 @@ struct TestNode {
     @discardableResult
     mutating func saveAll() -> Effects { step(.saved(effects.saveNumber)) }
 
+    /// A leader that has committed the no-op of its term, entry 1, by the word of all others.
+    static func committedLeader(
+        size: UInt64 = 3, membership: Membership? = nil,
+        configure: (inout Configuration) -> Void = { _ in }
+    ) -> TestNode {
+        var test = leader(size: size, membership: membership, configure: configure)
+        test.acceptAll(through: 1)
+        return test
+    }
+
+    /// Lets every other member acknowledge the log through a place.
+    mutating func acceptAll(through index: UInt64) {
+        for member in node.membership.members where member != node.id && node.role == .leader {
+            receive(
+                from: member.rawValue, term: node.term.rawValue,
+                .appendAccepted(match: LogIndex(index)))
+        }
+    }
+
     /// Stands for election and gets every vote.
     mutating func win() {
         step(.campaign)
@@ -70,6 +91,18 @@ struct TestNode {
         for peer in peers where node.role == .candidate {
             receive(from: peer, term: next, .voteAnswer(granted: true))
         }
+    }
+}
+
+extension Membership {
+    static func of(
+        _ voters: [UInt64], outgoing: [UInt64] = [], learners: [UInt64] = [], next: [UInt64] = []
+    ) -> Membership {
+        var membership = Membership(
+            voters: voters.map { MemberID($0) }, learners: learners.map { MemberID($0) })
+        membership.outgoing = outgoing.map { MemberID($0) }
+        membership.learnersNext = next.map { MemberID($0) }
+        return membership
     }
 }
 

@@ -1,14 +1,20 @@
 // Trace.swift: the commands of a golden trace, run against a cluster.
-// Belongs here: reading and running commands. Never here: files (GoldenTests.swift), wording
-// (Describe.swift).
+// Belongs here: running commands. Never here: their words (Trace+Words.swift), files
+// (GoldenTests.swift), wording (Describe.swift).
 //
-//   cluster 1 2 3 [prevote=off] [checkquorum=off] [append=BYTES] [uncommitted=BYTES] ...
+//   cluster 1 2 3 [learners=4] [spares=5,6] [prevote=off] [checkquorum=off] [append=BYTES]
+//           [uncommitted=BYTES] [retained=BYTES]   spares are in no configuration yet
 //   logs ID=INDEX@tTERM,... [ID=...]   give members a log and start them again; the term follows it
 //   tick ID [N] | campaign ID | propose ID PAYLOAD... | read ID CONTEXT | apply ID
 //   append FROM TO tTERM PREVIOUS ENTRY,...   a message out of nothing, from a leader not shown
 //   save ID [N]        finish all saves, or the oldest N
 //   deliver [FROM TO]  deliver what is under way now; answers wait for the next deliver
 //   drop [FROM TO] | disconnect ID PEER | crash ID | restart ID | settle | status
+//   cut FROM TO | mend  nothing gets from the one to the other from now on | all of that is over
+//   change ID voters=1,2 [learners=3]   propose the next step on the way there; `leave ID` is
+//                      the step out of a joint configuration
+//   transfer ID TO | compact ID INDEX
+//   install ID FROM    put the state of another member in place of the member's own, if it may
 //   silent COMMAND     run without printing
 import Raft
 
@@ -17,6 +23,7 @@ struct Trace {
     private var cluster = Cluster(voters: [1])
     private var output: [String] = []
     private var isSilent = false
+    private var cuts: [(from: MemberID, to: MemberID)] = []
 
     mutating func run(_ line: String) -> [String] {
         output = []
@@ -37,6 +44,8 @@ struct Trace {
         case "drop": return cluster.network.removeAll { Trace.matches($0, words) }
         case "settle": return settle()
         case "append": return append(words)
+        case "cut": return cuts.append(Trace.pair(words))
+        case "mend": return cuts.removeAll()
         case "status": return status()
         default: break
         }
@@ -45,6 +54,7 @@ struct Trace {
         }
         let id = MemberID(number)
         let count = words.count > 1 ? Int(words[1]) : nil
+        let other = MemberID(UInt64(count ?? 0))
         switch command {
         case "tick": for _ in 0..<(count ?? 1) { step(id, .tick) }
         case "campaign": step(id, .campaign)
@@ -52,7 +62,12 @@ struct Trace {
         case "read": step(id, .readIndex(ReadContext(UInt64(count ?? 0))))
         case "apply": show(id, cluster.apply(id))
         case "save": save(id, count: count ?? .max)
-        case "disconnect": step(id, .peerDisconnected(MemberID(UInt64(count ?? 0))))
+        case "disconnect": step(id, .peerDisconnected(other))
+        case "change": change(id, toward: Trace.membership(words))
+        case "leave": change(id, toward: Membership(voters: []))
+        case "transfer": step(id, .transferLeadership(to: other))
+        case "compact": show(id, cluster.compact(id, through: LogIndex(other.rawValue)))
+        case "install": install(id, from: other)
         case "crash": cluster[number].crash()
         case "restart": cluster[number].start()
         default: output.append("unknown command \(command)")
@@ -64,6 +79,17 @@ struct Trace {
         let line = Describe.effects(effects)
         if !isSilent, !line.isEmpty { output.append("\(id.rawValue): \(line)") }
         for request in effects.needEntries { show(id, cluster.load(request, for: id)) }
+    }
+
+    private mutating func change(_ id: MemberID, toward target: Membership) {
+        guard let now = cluster[id.rawValue].node?.membership else { return }
+        step(id, .proposeMembership(now.next(toward: target), payload: []))
+    }
+
+    private mutating func install(_ id: MemberID, from source: MemberID) {
+        let effects = cluster.install(cluster[source.rawValue].state, on: id)
+        if effects == nil { output.append("\(id.rawValue): must not install") }
+        show(id, effects)
     }
 
     private mutating func step(_ id: MemberID, _ input: Input) {
@@ -85,6 +111,9 @@ struct Trace {
     }
 
     private mutating func deliver(where isMeant: (Message) -> Bool) {
+        cluster.network.removeAll { message in
+            cuts.contains { $0 == (message.from, message.to) }
+        }
         let messages = cluster.network.filter(isMeant)
         cluster.network.removeAll(where: isMeant)
         for message in messages { step(message.to, .received(message)) }
@@ -123,11 +152,16 @@ struct Trace {
     }
 
     private mutating func build(_ words: [String]) {
-        let options = words.filter { $0.contains("=") }
-        cluster = Cluster(voters: words.compactMap { UInt64($0) }) { configuration in
-            for option in options {
+        cuts = []
+        cluster = Cluster(
+            voters: words.compactMap { UInt64($0) },
+            learners: Trace.numbers(of: "learners", in: words),
+            spares: Trace.numbers(of: "spares", in: words)
+        ) { configuration in
+            for option in words where option.contains("=") {
                 let parts = option.split(separator: "=").map(String.init)
                 switch (parts[0], parts[1]) {
+                case ("learners", _), ("spares", _): break
                 case ("prevote", "off"): configuration.preVote = false
                 case ("checkquorum", "off"): configuration.checkQuorum = false
                 case ("append", let bytes):
@@ -139,20 +173,6 @@ struct Trace {
                 default: preconditionFailure("unknown option \(option)")
                 }
             }
-        }
-    }
-
-    private static func entryID(_ text: Substring) -> EntryID {
-        let parts = text.split(separator: "@")
-        guard parts.count == 2, let index = UInt64(parts[0]),
-            let term = UInt64(parts[1].dropFirst())
-        else { preconditionFailure("\(text) is not like 1@t1") }
-        return EntryID(term: Term(term), index: LogIndex(index))
-    }
-
-    private static func entries(_ text: Substring) -> [Entry] {
-        text.split(separator: ",").map { part in
-            Entry(id: entryID(part), kind: .normal, payload: Array("old".utf8))
         }
     }
 

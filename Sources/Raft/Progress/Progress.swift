@@ -16,7 +16,7 @@ struct Progress: Sendable {
         case replicate
         /// The caller is reading entries from its disk; nothing is sent.
         case load
-        /// The log has no longer what the member needs.
+        /// The log has no longer what the member needs, and the member is told so.
         case snapshot
     }
 
@@ -42,6 +42,12 @@ struct Progress: Sendable {
 
     /// Whether it was heard from since the last check of the quorum.
     var isActive = false
+
+    /// Whether it was heard from between the last two checks.
+    var wasActive = false
+
+    /// The entry that removed the member from the configuration; nil while it is in it.
+    var departure: LogIndex?
 
     var window: InflightWindow
 
@@ -114,13 +120,12 @@ struct Progress: Sendable {
 
     /// Lets one more append go to a member that is alive and behind; false if none is needed.
     ///
-    /// It finds out what was lost on the way. A member that waits for a snapshot is asked whether
-    /// it got it, with the oldest entry held.
-    mutating func resume(from oldest: LogIndex) -> Bool {
+    /// It finds out what was lost on the way.
+    mutating func resume() -> Bool {
         switch mode {
         case .probe(isPaused: false):
             return true
-        case .load:
+        case .load, .snapshot:
             return false
         case .probe(isPaused: true):
             guard isSuspect else { return false }
@@ -128,9 +133,6 @@ struct Progress: Sendable {
         case .replicate:
             guard isSuspect else { return false }
             if window.isFull { window.forgetOldest() }
-        case .snapshot:
-            guard isSuspect else { return false }
-            probe(from: oldest)
         }
         isSuspect = false
         return true

@@ -37,6 +37,9 @@ package struct Majority: Equatable, Sendable {
             guard value > best else { continue }
             var backers = 0
             for voter in voters where reached(voter) >= value { backers += 1 }
+            #if SIMULATION
+                if RaftBug.commitByMinority.isPlanted, backers + 1 >= quorum { best = value }
+            #endif
             if backers >= quorum { best = value }
         }
         return best
@@ -60,6 +63,9 @@ package struct Majority: Equatable, Sendable {
             case nil: missing += 1
             }
         }
+        #if SIMULATION
+            if RaftBug.electedByMinority.isPlanted, granted + 1 >= quorum { return .won }
+        #endif
         if granted >= quorum { return .won }
         return granted + missing >= quorum ? .pending : .lost
     }
