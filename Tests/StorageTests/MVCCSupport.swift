@@ -24,8 +24,10 @@ struct MVCCStore {
     func put(_ key: [UInt8], _ value: [UInt8], lease: Int64 = 0) throws(StorageError) -> KeyRecord {
         try key.withBytes { (key) throws(StorageError) in
             try value.withBytes { (value) throws(StorageError) in
-                try writer.put(
-                    key, value: value, lease: lease, replacing: try reader.record(of: key))
+                let expected = try reader.record(of: key)
+                let (record, former) = try writer.put(key, value: value, lease: lease)
+                precondition(former == expected, "was \(expected as Any), noted \(former as Any)")
+                return record
             }
         }
     }

@@ -245,14 +245,5 @@ import Testing
         try alarms.clear(AlarmRow(member: .max, kind: 1))
         try alarms.clear(AlarmRow(member: .max, kind: 2))
         #expect(try alarms.all() == [AlarmRow(member: 1, kind: 1)])
-
-        let members = try MemberTable(connection: connection)
-        let list = [1, UInt64.max].map {
-            MemberRow(
-                id: $0, name: "n\($0)", peerURLs: ["http://a:1", "http://b:2"], clientURLs: [],
-                isLearner: $0 == 1)
-        }
-        for row in list.reversed() { try members.set(row) }
-        #expect(try members.all() == list)
     }
 }

@@ -37,15 +37,8 @@ import TestSupport
         "every reader sees one consistent state: money is conserved and the header's revision is that of the table",
         arguments: [1 << 26, 20 * 4096])
     func consistentReaders(cacheBytes: Int) throws {
-        let rig = try PageRig(options: PageStoreOptions(cacheBytes: cacheBytes))
+        let rig = try bank(cacheBytes: cacheBytes)
         let store = rig.store
-        try rig.commit("CREATE TABLE bank(id INTEGER PRIMARY KEY, money INT, pad BLOB)")
-        try rig.commit("CREATE TABLE meta(revision INT)", "INSERT INTO meta VALUES(2)")
-        try rig.commit(
-            """
-            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(Self.accounts)) \
-            INSERT INTO bank SELECT i, 100, zeroblob(400) FROM n
-            """, "UPDATE meta SET revision = 3")
         let seen = Observations()
         let reader: @Sendable () -> Void = {
             do {
@@ -70,7 +63,85 @@ import TestSupport
                 seen.faults.add(1, ordering: .relaxed)
             }
         }
-        let folder: @Sendable () -> Void = {
+
+        inParallel([
+            Self.writer(rig, seen), Self.checkpointer(store, seen), reader, reader, reader,
+        ])
+
+        #expect(seen.faults.load(ordering: .relaxed) == 0)
+        #expect(seen.reads.load(ordering: .relaxed) > 0)
+        #expect(seen.checkpoints.load(ordering: .relaxed) > 0)
+        store.collect()
+        _ = try rig.checkpoint()
+        #expect(rig.disk.contents("data/db") == (try store.image()))
+        #expect(try store.integrity() == "ok")
+    }
+
+    @Test("snapshots, whole and of what changed since the last one, are right while pages change")
+    func snapshotsBesideAll() throws {
+        let rig = try bank(cacheBytes: 20 * 4096)
+        let store = rig.store
+        let seen = Observations()
+        let receiver: @Sendable () -> Void = {
+            do {
+                let disk = FaultyDisk()
+                try disk.createDirectory("data")
+                let staging = try SnapshotStaging.open(
+                    disk: disk, directory: "data", base: .empty)
+                while !seen.isDone.load(ordering: .relaxed) {
+                    do throws(StorageError) {
+                        _ = try staging.receive(store)
+                        _ = try staging.finish()
+                        // A few are enough: each one takes long on a disk in memory.
+                        seen.reads.add(5, ordering: .relaxed)
+                    } catch {
+                        // Too much came again: the next one is whole.
+                        guard case .busy = error else { throw error }
+                    }
+                }
+            } catch {
+                Issue.record(error)
+                seen.faults.add(1, ordering: .relaxed)
+            }
+        }
+        let scrubber: @Sendable () -> Void = {
+            do {
+                while !seen.isDone.load(ordering: .relaxed) {
+                    let result = try store.scrub(from: 1, count: 1 << 20)
+                    if result.badPages != [] { seen.faults.add(1, ordering: .relaxed) }
+                }
+            } catch {
+                Issue.record(error)
+                seen.faults.add(1, ordering: .relaxed)
+            }
+        }
+
+        inParallel([
+            Self.writer(rig, seen), Self.checkpointer(store, seen), receiver, receiver, scrubber,
+        ])
+
+        #expect(seen.faults.load(ordering: .relaxed) == 0)
+        #expect(seen.reads.load(ordering: .relaxed) >= 20)
+        #expect(seen.checkpoints.load(ordering: .relaxed) > 0)
+    }
+
+    /// Accounts with 100 each.
+    private func bank(cacheBytes: Int) throws -> PageRig {
+        let rig = try PageRig(options: PageStoreOptions(cacheBytes: cacheBytes))
+        try rig.commit("CREATE TABLE bank(id INTEGER PRIMARY KEY, money INT, pad BLOB)")
+        try rig.commit("CREATE TABLE meta(revision INT)", "INSERT INTO meta VALUES(2)")
+        try rig.commit(
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(Self.accounts)) \
+            INSERT INTO bank SELECT i, 100, zeroblob(400) FROM n
+            """, "UPDATE meta SET revision = 3")
+        return rig
+    }
+
+    private static func checkpointer(
+        _ store: PageStore, _ seen: Observations
+    ) -> @Sendable () -> Void {
+        {
             do {
                 while !seen.isDone.load(ordering: .relaxed) {
                     guard let checkpoint = try store.beginCheckpoint() else { continue }
@@ -83,26 +154,19 @@ import TestSupport
                 seen.faults.add(1, ordering: .relaxed)
             }
         }
+    }
+
+    private static func writer(_ rig: PageRig, _ seen: Observations) -> @Sendable () -> Void {
         let writer = UnsafeTransfer(value: rig)
-        let write: @Sendable () -> Void = {
+        return {
             defer { seen.isDone.store(true, ordering: .relaxed) }
             do {
-                try Self.transferMoney(writer.value, seen)
+                try transferMoney(writer.value, seen)
             } catch {
                 Issue.record(error)
                 seen.faults.add(1, ordering: .relaxed)
             }
         }
-
-        inParallel([write, folder, reader, reader, reader])
-
-        #expect(seen.faults.load(ordering: .relaxed) == 0)
-        #expect(seen.reads.load(ordering: .relaxed) > 0)
-        #expect(seen.checkpoints.load(ordering: .relaxed) > 0)
-        store.collect()
-        _ = try rig.checkpoint()
-        #expect(rig.disk.contents("data/db") == (try store.image()))
-        #expect(try store.integrity() == "ok")
     }
 
     private static func transferMoney(_ rig: PageRig, _ seen: Observations) throws {

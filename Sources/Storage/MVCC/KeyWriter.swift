@@ -11,7 +11,9 @@ public final class KeyWriter {
     public let reader: KeyReader
     private let insertLog: Statement
     private let insertKey: Statement
-    private let updateKey: Statement
+    private let putKey: Statement
+    private let deleteKey: Statement
+    private let formerRow: FormerRow
     private var changesInRequest: Int64 = 0
 
     /// Main revision of the newest request that changed something, in this batch or before.
@@ -22,8 +24,17 @@ public final class KeyWriter {
         reader = try KeyReader(connection: connection)
         insertLog = try connection.prepare("INSERT INTO log VALUES(?, ?, ?, ?, ?, ?, ?)")
         insertKey = try connection.prepare("INSERT INTO cur VALUES(?, ?, ?, ?, ?)")
-        updateKey = try connection.prepare(
-            "UPDATE cur SET rev = ?2, crev = ?3, ver = ?4, lease = ?5 WHERE key = ?1")
+        formerRow = connection.formerRow
+        let tombstone = Schema.versionBias
+        putKey = try connection.prepare(
+            """
+            UPDATE cur SET rev = noting(?2, rev, crev, ver, lease), \
+            crev = CASE WHEN ver > \(tombstone) THEN crev ELSE ?3 END, \
+            ver = CASE WHEN ver > \(tombstone) THEN ver + 1 ELSE \(tombstone + 1) END, \
+            lease = ?4 WHERE key = ?1
+            """)
+        deleteKey = try connection.prepare(
+            "UPDATE cur SET rev = ?2, ver = \(tombstone), lease = 0 WHERE key = ?1")
         revision = try reader.currentRevision()
     }
 
@@ -48,31 +59,72 @@ public final class KeyWriter {
         return PackedRevision(main: nextRevision, sub: changesInRequest)
     }
 
-    /// Stores a value (P1); returns the key's new record.
+    /// Stores a value (P1); returns the key's new record and its former one, which may be a tombstone.
     ///
-    /// - Parameter current: what `reader.record(of:)` says of the key now.
+    /// What the key was is found on the way to its row: callers need not look before.
     public func put(
-        _ key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, lease: Int64,
-        replacing current: KeyRecord?
-    ) throws(StorageError) -> KeyRecord {
+        _ key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, lease: Int64
+    ) throws(StorageError) -> (record: KeyRecord, former: KeyRecord?) {
         let place = takePlace()
         var record = KeyRecord(
             revision: place, createRevision: place.main, version: 1, lease: lease)
-        if let current, current.isLive {
-            record.createRevision = current.createRevision
-            record.version = current.version + 1
+        let former = try update(key, record)
+        if let former, former.isLive {
+            record.createRevision = former.createRevision
+            record.version = former.version + 1
+        } else if former == nil {
+            try insert(key, record)
         }
+        #if SIMULATION
+            if StorageBug.versionNotReset.isPlanted, let former {
+                record.version = former.version + 2
+            }
+            if StorageBug.createRevisionMoves.isPlanted { record.createRevision = place.main }
+        #endif
         insertLog.bind(7, value)
-        try append(key, record, replacing: current)
-        return record
+        try append(key, record, replacing: former)
+        return (record, former)
+    }
+
+    /// Makes a put's record of the row of a key, if there is one; returns what it was.
+    private func update(
+        _ key: UnsafeRawBufferPointer, _ record: KeyRecord
+    ) throws(StorageError) -> KeyRecord? {
+        formerRow.clear()
+        putKey.bind(1, key)
+        putKey.bind(2, record.revision.rawValue)
+        putKey.bind(3, record.createRevision)
+        putKey.bind(4, record.lease)
+        try putKey.run()
+        return formerRow.numbers.map {
+            KeyRecord(
+                revision: PackedRevision(rawValue: $0.0), createRevision: $0.1,
+                version: $0.2 - Schema.versionBias, lease: $0.3)
+        }
+    }
+
+    private func insert(
+        _ key: UnsafeRawBufferPointer, _ record: KeyRecord
+    ) throws(StorageError) {
+        insertKey.bind(1, key)
+        insertKey.bind(2, record.revision.rawValue)
+        insertKey.bind(3, record.createRevision)
+        insertKey.bind(4, record.version + Schema.versionBias)
+        insertKey.bind(5, record.lease)
+        try insertKey.run()
     }
 
     /// Deletes a live key; returns the place of the tombstone.
+    ///
+    /// - Parameter current: what `reader.record(of:)` says of the key now.
     public func delete(
         _ key: UnsafeRawBufferPointer, replacing current: KeyRecord
     ) throws(StorageError) -> PackedRevision {
         precondition(current.isLive, "deleting a key that is not there")
         let place = takePlace()
+        deleteKey.bind(1, key)
+        deleteKey.bind(2, place.rawValue)
+        try deleteKey.run()
         insertLog.bindNull(7)
         try append(
             key,
@@ -83,21 +135,14 @@ public final class KeyWriter {
     }
 
     private func append(
-        _ key: UnsafeRawBufferPointer, _ record: KeyRecord, replacing current: KeyRecord?
+        _ key: UnsafeRawBufferPointer, _ record: KeyRecord, replacing former: KeyRecord?
     ) throws(StorageError) {
         insertLog.bind(1, record.revision.rawValue)
         insertLog.bind(2, key)
-        insertLog.bind(3, current?.revision.rawValue ?? 0)
+        insertLog.bind(3, former?.revision.rawValue ?? 0)
         insertLog.bind(4, record.createRevision)
         insertLog.bind(5, record.version + Schema.versionBias)
         insertLog.bind(6, record.lease)
         try insertLog.run()
-        let index = current == nil ? insertKey : updateKey
-        index.bind(1, key)
-        index.bind(2, record.revision.rawValue)
-        index.bind(3, record.createRevision)
-        index.bind(4, record.version + Schema.versionBias)
-        index.bind(5, record.lease)
-        try index.run()
     }
 }

@@ -1,7 +1,7 @@
-// MetaTable.swift: the few numbers that belong to the store as a whole.
+// MetaTable.swift: the few values that belong to the store as a whole.
 // Belongs here: names and access. Never here: what follows from a value.
 
-/// Integers by name, in table `meta`; on the writer's connection or a reader's.
+/// Integers and bytes by name, in table `meta`; on the writer's connection or a reader's.
 public struct MetaTable {
     /// What is stored.
     public enum Name: String, Sendable {
@@ -15,6 +15,8 @@ public struct MetaTable {
         case diskAlarm = "disk_alarm"
         /// Cluster id, as a bit pattern.
         case clusterID = "cluster"
+        /// Who votes in the Raft group, encoded by the server; absent until a membership changes.
+        case membership
     }
 
     private let select: Statement
@@ -39,6 +41,20 @@ public struct MetaTable {
     public func set(_ name: Name, to value: Int64) throws(StorageError) {
         replace.bind(1, name.rawValue)
         replace.bind(2, value)
+        try replace.run()
+    }
+
+    /// The stored bytes, or nil.
+    public func bytes(_ name: Name) throws(StorageError) -> [UInt8]? {
+        defer { select.reset() }
+        select.bind(1, name.rawValue)
+        return try select.step() ? Array(select.bytes(0)) : nil
+    }
+
+    /// Stores bytes.
+    public func set(_ name: Name, to bytes: [UInt8]) throws(StorageError) {
+        replace.bind(1, name.rawValue)
+        bytes.withUnsafeBytes { replace.bind(2, copying: $0) }
         try replace.run()
     }
 

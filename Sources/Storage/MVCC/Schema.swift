@@ -14,6 +14,10 @@ public enum Schema {
     /// Added to stored versions; a tombstone stores exactly this.
     static let versionBias: Int64 = 1 << 24
 
+    /// Came after format 1 was in use: a store without it is read as one that removed nobody.
+    private static let removedMember =
+        "CREATE TABLE IF NOT EXISTS removed_member(id INTEGER PRIMARY KEY)"
+
     private static let statements = [
         """
         CREATE TABLE log(rev INTEGER PRIMARY KEY, key BLOB NOT NULL, prev INT NOT NULL, \
@@ -33,6 +37,7 @@ public enum Schema {
         CREATE TABLE member(id INTEGER PRIMARY KEY, name TEXT NOT NULL, peer_urls TEXT NOT NULL, \
         client_urls TEXT NOT NULL, learner INT NOT NULL)
         """,
+        removedMember,
         "CREATE TABLE meta(name TEXT PRIMARY KEY, value INT NOT NULL) WITHOUT ROWID",
     ]
 
@@ -48,13 +53,36 @@ public enum Schema {
     ///
     /// - Throws: `StorageError.incompatible` if they are of a newer format.
     public static func exists(on connection: Connection) throws(StorageError) -> Bool {
-        let query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
-        guard try connection.integer(query) == 1 else { return false }
+        guard try hasTable("meta", on: connection) else { return false }
         let found = try MetaTable(connection: connection).value(.formatVersion) ?? 0
         guard found == formatVersion else {
             throw .incompatible(
                 file: "db", found: "table format \(found), this is \(formatVersion)")
         }
         return true
+    }
+
+    /// Whether the tables exist, all of them.
+    ///
+    /// A leader whose tip answers no calls ``create(on:)`` or ``upgrade(on:)``, each in a transaction
+    /// that becomes an entry of its own; followers get the tables as pages.
+    public static func isCurrent(on connection: Connection) throws(StorageError) -> Bool {
+        guard try exists(on: connection) else { return false }
+        return try hasTable("removed_member", on: connection)
+    }
+
+    /// Adds the tables that an older release did not make, inside the caller's transaction.
+    ///
+    /// None of them changes the meaning of another, so the format version stays and the older release
+    /// still reads the store.
+    public static func upgrade(on connection: Connection) throws(StorageError) {
+        try connection.execute(removedMember)
+    }
+
+    private static func hasTable(
+        _ name: String, on connection: Connection
+    ) throws(StorageError) -> Bool {
+        try connection.integer(
+            "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '\(name)'") == 1
     }
 }

@@ -1,6 +1,7 @@
-// SmallTables.swift: leases, alarms and members, as rows.
-// Belongs here: one statement each. Never here: expiry (Server/Lease), what an alarm forbids (Server).
-// Source: etcd semantics L1, L11, M2, K1.
+// SmallTables.swift: leases and alarms, as rows.
+// Belongs here: one statement each. Never here: expiry (Server/Lease), what an alarm forbids (Server),
+// members (MemberTables.swift).
+// Source: etcd semantics L1, L11, M2.
 
 /// A stored lease.
 public struct LeaseRow: Equatable, Sendable {
@@ -112,72 +113,5 @@ public struct AlarmTable {
         delete.bind(1, Int64(bitPattern: row.member))
         delete.bind(2, Int64(row.kind))
         try delete.run()
-    }
-}
-
-/// A stored member.
-public struct MemberRow: Equatable, Sendable {
-    /// The member's id.
-    public var id: UInt64
-    /// Its name; empty until it has started once.
-    public var name: String
-    /// URLs for other members.
-    public var peerURLs: [String]
-    /// URLs for clients; empty until it has started once.
-    public var clientURLs: [String]
-    /// Whether it does not vote.
-    public var isLearner: Bool
-
-    /// A member of the cluster.
-    public init(
-        id: UInt64, name: String, peerURLs: [String], clientURLs: [String], isLearner: Bool
-    ) {
-        self.id = id
-        self.name = name
-        self.peerURLs = peerURLs
-        self.clientURLs = clientURLs
-        self.isLearner = isLearner
-    }
-}
-
-/// Table `member`.
-public struct MemberTable {
-    private let selectAll: Statement
-    private let replace: Statement
-
-    /// Prepares the statements.
-    public init(connection: Connection) throws(StorageError) {
-        selectAll = try connection.prepare(
-            "SELECT id, name, peer_urls, client_urls, learner FROM member")
-        replace = try connection.prepare("INSERT OR REPLACE INTO member VALUES(?, ?, ?, ?, ?)")
-    }
-
-    /// All members by ascending id (K1).
-    public func all() throws(StorageError) -> [MemberRow] {
-        defer { selectAll.reset() }
-        var rows: [MemberRow] = []
-        while try selectAll.step() {
-            rows.append(
-                MemberRow(
-                    id: UInt64(bitPattern: selectAll.integer(0)), name: selectAll.text(1),
-                    peerURLs: Self.list(selectAll.text(2)),
-                    clientURLs: Self.list(selectAll.text(3)), isLearner: selectAll.integer(4) != 0))
-        }
-        // The table orders by signed id.
-        return rows.sorted { $0.id < $1.id }
-    }
-
-    /// Adds a member or rewrites it.
-    public func set(_ row: MemberRow) throws(StorageError) {
-        replace.bind(1, Int64(bitPattern: row.id))
-        replace.bind(2, row.name)
-        replace.bind(3, row.peerURLs.joined(separator: ","))
-        replace.bind(4, row.clientURLs.joined(separator: ","))
-        replace.bind(5, row.isLearner ? 1 : 0)
-        try replace.run()
-    }
-
-    private static func list(_ text: String) -> [String] {
-        text.split(separator: ",").map(String.init)
     }
 }

@@ -87,6 +87,24 @@ extension StoreState {
         bytes.append(UInt64(bitPattern: header.spare))
     }
 
+    /// The bytes that go ahead of a snapshot's pieces; the layout is that in `db.meta`.
+    public func encoded() -> [UInt8] {
+        var bytes: [UInt8] = []
+        append(to: &bytes)
+        return bytes
+    }
+
+    /// Reads the bytes back; nil if they are not a state.
+    public init?(decoding bytes: [UInt8]) {
+        let read = bytes.withUnsafeBytes { all -> StoreState? in
+            guard let start = all.baseAddress, all.count == Self.bytes else { return nil }
+            var reader = ByteReader(start, count: all.count)
+            return StoreState(&reader)
+        }
+        guard let read else { return nil }
+        self = read
+    }
+
     init?(_ reader: inout ByteReader) {
         guard let index = reader.integer(UInt64.self), let term = reader.integer(UInt64.self),
             let pageCount = reader.integer(UInt32.self), pageCount <= PageLimits.pagesMax,

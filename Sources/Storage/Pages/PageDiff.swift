@@ -6,12 +6,16 @@
 // Format: (length, gap, bytes)* 0; length >= 1; gap counts from the end of the range before;
 // numbers are LEB128.
 
+internal import Glibc
+
 enum PageDiff {
     /// The most bytes `encode` writes for one page: every other 9 bytes a range, with its two
     /// numbers.
     static let bytesMax = PageLimits.pageBytes * 2
     /// A gap this long costs more than the numbers of another range.
     private static let gapMin = 8
+    /// Pages are compared in pieces of this size by the widest instructions, then by words.
+    private static let blockBytes = 256
 
     /// Writes what changed from `old` to `new`; returns the end of it, `output` itself if nothing
     /// did.
@@ -23,19 +27,13 @@ enum PageDiff {
     ) -> UnsafeMutableRawPointer {
         var writer = RangeWriter(output: output, page: new)
         if let old {
-            var word = 0
-            while word < PageLimits.pageBytes {
-                if differsNowhere(old, new, word) {
-                    word += 32
-                    continue
-                }
-                let end = word + 32
-                while word < end {
+            for block in stride(from: 0, to: PageLimits.pageBytes, by: blockBytes)
+            where memcmp(old + block, new + block, blockBytes) != 0 {
+                for word in stride(from: block, to: block + blockBytes, by: 8) {
                     let difference =
                         old.load(fromByteOffset: word, as: UInt64.self)
                         ^ new.load(fromByteOffset: word, as: UInt64.self)
                     if difference != 0 { writer.note(difference.littleEndian, at: word) }
-                    word += 8
                 }
             }
         } else {
@@ -45,25 +43,6 @@ enum PageDiff {
             }
         }
         return writer.finish()
-    }
-
-    @inline(__always)
-    private static func differsNowhere(
-        _ old: UnsafeRawPointer, _ new: UnsafeRawPointer, _ offset: Int
-    ) -> Bool {
-        let a =
-            old.load(fromByteOffset: offset, as: UInt64.self)
-            ^ new.load(fromByteOffset: offset, as: UInt64.self)
-        let b =
-            old.load(fromByteOffset: offset + 8, as: UInt64.self)
-            ^ new.load(fromByteOffset: offset + 8, as: UInt64.self)
-        let c =
-            old.load(fromByteOffset: offset + 16, as: UInt64.self)
-            ^ new.load(fromByteOffset: offset + 16, as: UInt64.self)
-        let d =
-            old.load(fromByteOffset: offset + 24, as: UInt64.self)
-            ^ new.load(fromByteOffset: offset + 24, as: UInt64.self)
-        return a | b | c | d == 0
     }
 
     /// Collects differing bytes into ranges.

@@ -30,4 +30,15 @@ public enum PageLimits {
     static let readerCacheKiB = 512
     /// Memory of the writer's cache; a larger one makes commits slower after page splits (trap 8).
     static let writerCacheKiB = 16_384
+    /// The most pages of one piece of a snapshot: 4 MiB unpacked, however few bytes it claims.
+    static let piecePagesMax = 1024
+    /// Interrupted attempts that a receiver of a snapshot can tell apart; further ones are merged.
+    static let snapshotSegmentsMax = 64
+    /// Corrupt pages that a receiver may name; with more it asks for all pages.
+    static let snapshotWantedMax = 4096
+    /// Bytes of staged pages after which progress is made durable: that much is sent again at most.
+    static let stagingSaveBytes = 16 << 20
+    /// Records that staging may keep for each page of the database, on average: what was staged for
+    /// an attempt that broke off and came again.
+    static let stagedRecordsPerPage = 2
 }

@@ -62,6 +62,12 @@ extension PageStore {
         writerGeneration += 1
         dropPending()
         gate.lock()
+        #if SIMULATION
+            if StorageBug.tipNotCut.isPlanted {
+                gate.unlock()
+                return
+            }
+        #endif
         while batchesStart + publishedBatches < batches.count, let batch = batches.last,
             batch.state.index > index
         {

@@ -61,7 +61,7 @@ public final class PageStore: @unchecked Sendable {
     var failures: [StorageError] = []
     /// Gate: set by the first failed write or sync of a checkpoint; nothing is tried again.
     var checkpointFailure: StorageError?
-    /// Gate: a checkpoint is being written.
+    /// Gate: a checkpoint is being written, or a page repaired.
     var isCheckpointing = false
     /// Gate: what the database file holds, if no checkpoint is being written.
     var base: StoreState

@@ -10,6 +10,9 @@ final class SideFile: @unchecked Sendable {
     static let entryBytes = 16
     /// Ties the index into the hash, so that the sum over the hashes covers both.
     private static let indexFactor: UInt64 = 0x9FB2_1C65_1E98_DF25
+    /// A hash with an index tied into it, or without it again.
+    static func mix(_ hash: UInt64, _ index: UInt64) -> UInt64 { hash ^ index &* indexFactor }
+
     private static let chunkEntries = 1 << 16
 
     private let file: any DiskFile
@@ -44,7 +47,7 @@ final class SideFile: @unchecked Sendable {
                     let mixed = UInt64(
                         littleEndian: all.loadUnaligned(
                             fromByteOffset: offset + 8, as: UInt64.self))
-                    each(page + UInt32(place), index, mixed ^ index &* Self.indexFactor)
+                    each(page + UInt32(place), index, Self.mix(mixed, index))
                 }
             }
             page += UInt32(count)
@@ -59,7 +62,7 @@ final class SideFile: @unchecked Sendable {
         bytes.reserveCapacity(entries.count * Self.entryBytes)
         for (index, hash) in entries {
             bytes.append(index)
-            bytes.append(hash ^ index &* Self.indexFactor)
+            bytes.append(Self.mix(hash, index))
         }
         do {
             try file.write(bytes, at: UInt64(page - 1) * UInt64(Self.entryBytes))

@@ -23,9 +23,7 @@ public final class SnapshotReader {
     }
 
     deinit {
-        store.gate.lock()
-        store.readers.give(slot)
-        store.gate.unlock()
+        store.unpinCopy(slot)
         buffer.deallocate()
     }
 
@@ -61,17 +59,28 @@ extension PageStore {
     /// costs no memory but that of pages changed meanwhile.
     /// - Throws: `busy` before recovery is complete, or if there are too many readers.
     public func openSnapshot() throws(StorageError) -> SnapshotReader {
+        let (slot, state) = try pinForCopy()
+        return SnapshotReader(store: self, slot: slot, state: state)
+    }
+
+    /// Takes a slot and pins the committed state in it, outside of any epoch.
+    func pinForCopy() throws(StorageError) -> (UnsafeMutablePointer<ReaderSlot>, StoreState) {
         gate.lock()
         let taken = readers.take()
         gate.unlock()
         guard let slot = taken else { throw .busy(what: "too many readers") }
         guard let state = pinCommitted(slot) else {
-            gate.lock()
-            readers.give(slot)
-            gate.unlock()
+            unpinCopy(slot)
             throw .busy(what: "recovery is not complete")
         }
         readers.leave(slot)
-        return SnapshotReader(store: self, slot: slot, state: state)
+        return (slot, state)
+    }
+
+    /// The opposite of `pinForCopy`.
+    func unpinCopy(_ slot: UnsafeMutablePointer<ReaderSlot>) {
+        gate.lock()
+        readers.give(slot)
+        gate.unlock()
     }
 }

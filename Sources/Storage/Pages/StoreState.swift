@@ -33,7 +33,8 @@ public struct StoreState: Equatable, Sendable {
     /// What the owner said about it.
     public var header: StateHeader
 
-    static let empty = StoreState(
+    /// The store before its first entry.
+    public static let empty = StoreState(
         index: 0, term: 0, pageCount: 0, databaseHash: 0, header: StateHeader())
 }
 

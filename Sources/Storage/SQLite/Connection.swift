@@ -18,6 +18,8 @@ enum SQLiteLibrary {
 public final class Connection {
     /// The raw handle, for calls that have no wrapper here.
     package let handle: OpaquePointer
+    /// Made at first use; one for all statements of the connection.
+    private(set) lazy var formerRow = FormerRow(handle: handle)
 
     /// Opens `path` through the named VFS, or SQLite's own if nil.
     ///

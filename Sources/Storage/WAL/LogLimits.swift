@@ -11,6 +11,8 @@ public enum LogLimits {
     /// The unit a disk writes whole or not at all; part of the format, for frames begin on its
     /// multiples.
     public static let sectorBytes = 512
+    /// The unit in which file systems read and write files; writes end on its multiples.
+    static let blockBytes = 4096
     /// The usual size of a segment: large enough that rolling over (one more fsync) is rare.
     public static let segmentBytes = 64 << 20
     /// The smallest segment that is accepted, for tests.

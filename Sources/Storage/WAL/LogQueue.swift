@@ -61,14 +61,19 @@ struct LogQueue {
     }
 
     /// Gives access to the waiting bytes together with the gap before them.
+    ///
+    /// - Parameter padding: how many zeroes follow the frame, where nothing else waits behind it.
     mutating func withFrame<R, E: Error>(
-        end: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+        end: Int, padding: Int = 0, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
         let from = start - LogFrameHeader.bytes
+        let added = end == bytes.count ? padding : 0
+        bytes.append(contentsOf: repeatElement(0, count: added))
+        defer { bytes.removeLast(added) }
         return try bytes.withUnsafeMutableBufferPointer { (all) throws(E) -> R in
             try body(
                 UnsafeMutableRawBufferPointer(
-                    rebasing: UnsafeMutableRawBufferPointer(all)[from..<end]))
+                    rebasing: UnsafeMutableRawBufferPointer(all)[from..<end + added]))
         }
     }
 

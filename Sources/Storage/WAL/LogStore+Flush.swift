@@ -63,10 +63,12 @@ extension LogStore {
         let body = end - outgoing.start
         let salt = salt
         let written = LogFrameHeader.bytes + body
+        let padding = Self.paddingBytes(after: segment.end + written, size: segment.size)
         try writing { () throws(DiskError) in
-            try outgoing.withFrame(end: end) { (frame) throws(DiskError) in
+            try outgoing.withFrame(end: end, padding: padding) { (bytes) throws(DiskError) in
+                let frame = UnsafeMutableRawBufferPointer(rebasing: bytes[..<written])
                 Self.seal(frame, in: segment, salt: salt)
-                try segment.file.write(UnsafeRawBufferPointer(frame), at: UInt64(segment.end))
+                try segment.file.write(UnsafeRawBufferPointer(bytes), at: UInt64(segment.end))
             }
         }
         try syncing(segment.file)
@@ -83,6 +85,15 @@ extension LogStore {
             savedTicket = mark.ticket
             queuedBytes -= mark.charge
         }
+    }
+
+    /// Zeroes that fill the last block a frame touches.
+    ///
+    /// The file system would have to read the rest of a block that is written in part only, before
+    /// the write. Nothing that counts lies behind the last frame.
+    private static func paddingBytes(after end: Int, size: Int) -> Int {
+        let block = LogLimits.blockBytes
+        return min((end + block - 1) / block * block, size) - end
     }
 
     /// Finds room for the next frame, rolling over if the current segment has none.
@@ -222,6 +233,9 @@ extension LogStore {
 
     /// Runs a sync, any failure of which is final: nobody knows what is on the disk after it.
     private func syncing(_ file: any DiskFile) throws(StorageError) {
+        #if SIMULATION
+            if StorageBug.logNotSynced.isPlanted { return }
+        #endif
         do throws(DiskError) {
             try file.sync()
         } catch {

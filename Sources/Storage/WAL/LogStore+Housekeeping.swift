@@ -26,6 +26,49 @@ extension LogStore {
         askForHousekeeping()
     }
 
+    /// The index to release through so that at least `keepingBytes` of the entries before `index`
+    /// stay readable, for members that lag.
+    ///
+    /// Only whole segments are given back, so that up to one segment more stays: with the usual
+    /// 64 MiB a bound of 256 MiB keeps between 256 and 320 MiB.
+    /// - Parameters:
+    ///   - index: what may go as far as the caller is concerned, such as the checkpoint's index.
+    ///   - keepingBytes: bytes of log, records and frames together.
+    /// - Returns: at most `index`; the place before the first entry if all of them have to stay.
+    public func releasableIndex(upTo index: UInt64, keepingBytes: Int) -> UInt64 {
+        monitor.lock()
+        defer { monitor.unlock() }
+        let last = min(index, table.last)
+        guard last > table.base else { return min(index, table.base) }
+        let starts = segmentStarts()
+        let end = position(of: last + 1, starts)
+        var low = table.base
+        var high = last
+        // The greatest index behind which there is enough.
+        while low < high {
+            let middle = high - (high - low) / 2
+            if end - position(of: middle + 1, starts) >= keepingBytes {
+                low = middle
+            } else {
+                high = middle - 1
+            }
+        }
+        return low
+    }
+
+    /// How many bytes of log are before each segment in use; `monitor` is held.
+    private func segmentStarts() -> [Int] {
+        var starts = [0]
+        for segment in segments { starts.append(starts[starts.count - 1] + segment.end) }
+        return starts
+    }
+
+    /// How far into the log an entry is, or the end if it is past the last one; `monitor` is held.
+    private func position(of index: UInt64, _ starts: [Int]) -> Int {
+        guard let place = table.place(of: index) else { return starts[starts.count - 1] }
+        return starts[Int(place.sequence - segments[0].sequence)] + place.offset
+    }
+
     /// Does all housekeeping that is due: gives back released segments, prepares the next one.
     ///
     /// One party at a time; `LogWriter` does this on a thread of its own, a simulator may do it

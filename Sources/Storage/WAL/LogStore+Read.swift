@@ -7,7 +7,9 @@ extension LogStore {
     ///
     /// Fewer may come back than asked; the caller goes on from there. From any thread.
     ///
-    /// - Returns: nil if `first` is not, or no longer, among the durable entries.
+    /// - Returns: nil if `first` is not, or no longer, among the durable entries. It was released,
+    ///   and will not come back, if it is below `firstIndex` after this call; otherwise it is not
+    ///   there yet.
     /// - Throws: `.corrupt` if an entry is not what was written.
     public func entries(
         from first: UInt64, through last: UInt64, maxBytes: Int
