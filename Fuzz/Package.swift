@@ -19,10 +19,11 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl"),
         .systemLibrary(name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2"),
+        .systemLibrary(name: "CChecksum", path: "Sources/CChecksum"),
         .target(
             name: "Transport",
             dependencies: [
-                "COpenSSL", "CNGHTTP2",
+                "COpenSSL", "CNGHTTP2", "CChecksum",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,4 +1,4 @@
-// main.swift: libFuzzer's driver for the HTTP/2 and gRPC connection.
+// main.swift: libFuzzer's driver for the HTTP/2 and gRPC connection, and for that between members (PeerFuzz.swift).
 // Belongs here: turning bytes into a connection's life. Never here: expectations of single inputs (TransportTests).
 // The first byte chooses what the rest is: bytes of a fresh connection, frames after a proper preface, or frames whose
 // lengths are put right. A failed precondition or a broken order of callbacks is the finding.
@@ -34,6 +34,8 @@ final class CheckingRPC: RPCHandler {
 
     func received(_ call: RPCCall, _ message: [UInt8]) {
         precondition(states[ObjectIdentifier(call)] == .started)
+        // While a message in parts is open, no other may be sent.
+        guard call.partBytesLeft == 0 else { return }
         switch message.first {
         case 1: call.send([UInt8](repeating: 0, count: message.count * 100))
         case 2: end(call, RPCStatus(.aborted, String(decoding: message, as: UTF8.self)))
@@ -57,7 +59,9 @@ final class CheckingRPC: RPCHandler {
         precondition(state == .started || state == .halfClosed)
     }
 
-    func drained(_ call: RPCCall) { call.send([4]) }
+    func drained(_ call: RPCCall) {
+        if call.partBytesLeft == 0 { call.send([4]) }
+    }
 
     func endOfTurn() {
         for call in kept.suffix(3) { call.resumeReceiving() }
@@ -82,6 +86,9 @@ let methods = [
     RPCMethod(path: "/test.Echo/Chat", kind: .bidi),
 ]
 
+/// First bytes from here on choose a connection between members.
+let firstPeerMode: UInt8 = 0xC0
+
 /// The frames of `bytes`: length byte, type, flags, stream, payload, with the frame's length put right.
 func frames(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
     var made: [UInt8] = []
@@ -99,6 +106,10 @@ func frames(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
 func run(_ input: [UInt8]) throws {
     guard let mode = input.first else { return }
     let rest = input.dropFirst()
+    guard mode < firstPeerMode else {
+        try runPeer(mode, rest)
+        return
+    }
     let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
     let bytes: [UInt8] =
         switch mode % 3 {

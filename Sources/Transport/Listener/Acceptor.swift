@@ -41,8 +41,10 @@ struct Acceptor: Sendable {
         if let tls {
             try pipeline.addHandler(
                 TLSHandler(
-                    loop: loop, context: tls.current(at: loop.nowNanoseconds), peer: address,
-                    timeoutNanoseconds: configuration.limits.handshakeTimeoutNanoseconds))
+                    role: .accepting, buffers: loop.tlsBuffers,
+                    context: tls.current(at: loop.nowNanoseconds), peer: address,
+                    timeoutNanoseconds: configuration.limits.handshakeTimeoutNanoseconds,
+                    report: { loop.reportFailure($0) }))
         }
         try pipeline.addHandler(
             ProtocolDetector(

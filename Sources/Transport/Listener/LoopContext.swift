@@ -19,10 +19,8 @@ final class LoopContext: @unchecked Sendable {
     /// Frames of the connection that is being flushed.
     // Unchecked as in HTTP2Connection.swift.
     @exclusivity(unchecked) var output: ByteBuffer
-    /// Plaintext that is being handed to a connection.
-    var plaintext = ByteBuffer()
-    /// An empty buffer that lost its user, for TLS records on their way out.
-    private var spare: ByteBuffer?
+    /// What the TLS connections of the loop share.
+    let tlsBuffers = TLSBuffers()
     private(set) var connections: [HTTP2Connection] = []
     private var dirty: [HTTP2Connection] = []
     private var flushing: [HTTP2Connection] = []
@@ -73,20 +71,6 @@ final class LoopContext: @unchecked Sendable {
     /// Empties the output buffer, which is reused unless the channel still holds its bytes.
     func clearOutput() {
         output.clear(minimumCapacity: Limits.outputBufferBytes)
-    }
-
-    /// An empty buffer for TLS records; idle connections hold none.
-    func takeBuffer() -> ByteBuffer {
-        guard var buffer = spare else {
-            return ByteBufferAllocator().buffer(capacity: Limits.outputBufferBytes)
-        }
-        spare = nil
-        buffer.clear(minimumCapacity: Limits.outputBufferBytes)
-        return buffer
-    }
-
-    func giveBack(_ buffer: consuming ByteBuffer) {
-        spare = buffer
     }
 
     /// Has the connection flushed at the end of this turn.

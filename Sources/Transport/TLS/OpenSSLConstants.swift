@@ -1,5 +1,5 @@
 // OpenSSLConstants.swift: values of OpenSSL's macros that Swift does not import.
-// Source: openssl/ssl.h of OpenSSL 3.0; each name is the macro's.
+// Source: openssl/ssl.h and openssl/x509v3.h of OpenSSL 3.0; each name is the macro's.
 
 import COpenSSL
 
@@ -14,6 +14,8 @@ enum OpenSSLConstants {
     static let noCompression: UInt64 = 1 << 17  // SSL_OP_NO_COMPRESSION
     static let serverPreference: UInt64 = 1 << 22  // SSL_OP_CIPHER_SERVER_PREFERENCE
     static let noRenegotiation: UInt64 = 1 << 30  // SSL_OP_NO_RENEGOTIATION
+    static let noPartialWildcards: UInt32 = 1 << 2  // X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+    static let neverCheckSubject: UInt32 = 1 << 5  // X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
     static let ignoreUnexpectedEOF: UInt64 = 1 << 7  // SSL_OP_IGNORE_UNEXPECTED_EOF
 }
 

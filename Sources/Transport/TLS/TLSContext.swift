@@ -1,16 +1,30 @@
 // TLSContext.swift: an SSL_CTX made from a configuration, with every fault named.
-// Belongs here: certificates, versions, ciphers, ALPN. Never here: connections (TLSHandler.swift),
-// reloading (TLSContextSource.swift). Source: etcd security flags; RFC 7301 for ALPN.
+// Belongs here: certificates, versions, ciphers, ALPN, names. Never here: connections
+// (TLSHandler.swift), reloading (TLSContextSource.swift). Source: etcd security flags; RFC 7301 for
+// ALPN; RFC 6125 for names.
 
 import COpenSSL
+
+/// Whose connections a context is for.
+enum TLSPurpose {
+    /// Clients connect to us.
+    case clients
+    /// Members connect to us.
+    case peerAccepting
+    /// We connect to members.
+    case peerDialing
+}
 
 // Never changed after `init`; OpenSSL guards its reference count itself.
 final class TLSContext: @unchecked Sendable {
     let pointer: OpaquePointer
 
-    init(_ configuration: TLSConfiguration) throws(TransportError) {
+    init(
+        _ configuration: TLSConfiguration, purpose: TLSPurpose = .clients
+    ) throws(TransportError) {
         ERR_clear_error()
-        guard let pointer = SSL_CTX_new(TLS_server_method()) else {
+        let method = purpose == .peerDialing ? TLS_client_method() : TLS_server_method()
+        guard let pointer = SSL_CTX_new(method) else {
             throw .tlsSetting("OpenSSL cannot make a context: \(OpenSSLErrors.take())")
         }
         self.pointer = pointer
@@ -18,12 +32,9 @@ final class TLSContext: @unchecked Sendable {
         try setVersions(configuration)
         try loadCertificate(configuration)
         try loadAuthorities(configuration)
+        if purpose == .peerDialing { try verifyServers(configuration) }
         try setCiphers(configuration.cipherSuites)
-        SSL_CTX_set_alpn_select_cb(
-            pointer,
-            { _, chosen, chosenCount, offered, offeredCount, _ in
-                TLSContext.selectProtocol(chosen, chosenCount, offered, offeredCount)
-            }, nil)
+        setProtocols(purpose)
     }
 
     deinit {
@@ -125,6 +136,56 @@ final class TLSContext: @unchecked Sendable {
         return isName && SSL_CTX_set_cipher_list(probe, name) == 1 ? name : nil
     }
 
+    /// A dialer checks every server, by the system's authorities where no file names others.
+    private func verifyServers(_ configuration: TLSConfiguration) throws(TransportError) {
+        if configuration.trustedCAFile == nil {
+            guard SSL_CTX_set_default_verify_paths(pointer) == 1 else {
+                throw .tlsSetting(
+                    "no trusted CA file is set and the system's cannot be used: "
+                        + OpenSSLErrors.take())
+            }
+        }
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+    }
+
+    /// Has the handshake fail unless the server's certificate is for this host.
+    ///
+    /// Only subject alternative names count, as in Go.
+    static func expect(_ host: String, of ssl: OpaquePointer) -> Bool {
+        let parameters = SSL_get0_param(ssl)
+        if X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1 { return true }
+        ERR_clear_error()
+        SSL_set_hostflags(
+            ssl, OpenSSLConstants.noPartialWildcards | OpenSSLConstants.neverCheckSubject)
+        guard SSL_set1_host(ssl, host) == 1 else { return false }
+        var name = Array(host.utf8CString)
+        return SSL_ctrl(
+            ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name), &name) == 1
+    }
+
+    private func setProtocols(_ purpose: TLSPurpose) {
+        switch purpose {
+        case .clients:
+            SSL_CTX_set_alpn_select_cb(
+                pointer,
+                { _, chosen, chosenCount, offered, offeredCount, _ in
+                    TLSContext.selectProtocol(
+                        ["h2", "http/1.1"], chosen, chosenCount, offered, offeredCount)
+                }, nil)
+        case .peerAccepting:
+            SSL_CTX_set_alpn_select_cb(
+                pointer,
+                { _, chosen, chosenCount, offered, offeredCount, _ in
+                    TLSContext.selectProtocol(
+                        [PeerWire.applicationProtocol], chosen, chosenCount, offered, offeredCount)
+                }, nil)
+        case .peerDialing:
+            let name = PeerWire.applicationProtocol
+            let list = [UInt8(name.utf8CodeUnitCount)] + Array("\(name)".utf8)
+            SSL_CTX_set_alpn_protos(pointer, list, UInt32(list.count))
+        }
+    }
+
     private static func requireReadable(_ path: String) throws(TransportError) {
         ERR_clear_error()
         guard let file = BIO_new_file(path, "r") else {
@@ -133,14 +194,15 @@ final class TLSContext: @unchecked Sendable {
         BIO_free(file)
     }
 
-    /// Takes h2 if it is offered, else http/1.1; a client that offers neither is refused.
+    /// Takes the first of `wanted` that is offered; a client that offers none is refused.
     private static func selectProtocol(
+        _ wanted: [StaticString],
         _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
         _ chosenCount: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?,
         _ offeredCount: UInt32
     ) -> Int32 {
         let list = UnsafeRawBufferPointer(start: offered, count: Int(offeredCount))
-        for wanted: StaticString in ["h2", "http/1.1"] {
+        for wanted in wanted {
             var offset = 0
             while offset < list.count {
                 let start = offset + 1

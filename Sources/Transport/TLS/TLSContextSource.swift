@@ -26,16 +26,19 @@ final class TLSContextSource: Sendable {
     }
 
     private let configuration: TLSConfiguration
+    private let purpose: TLSPurpose
     private let report: @Sendable (TransportEvent) -> Void
     private let state: Mutex<State>
 
     init(
-        _ configuration: TLSConfiguration, report: @escaping @Sendable (TransportEvent) -> Void
+        _ configuration: TLSConfiguration, purpose: TLSPurpose = .clients,
+        report: @escaping @Sendable (TransportEvent) -> Void
     ) throws(TransportError) {
         self.configuration = configuration
+        self.purpose = purpose
         self.report = report
         let stamps = Self.stamps(configuration)
-        let context = try TLSContext(configuration)
+        let context = try TLSContext(configuration, purpose: purpose)
         state = Mutex(State(context: context, stamps: stamps, checkedNanoseconds: .min))
     }
 
@@ -52,7 +55,7 @@ final class TLSContextSource: Sendable {
             guard stamps != state.stamps else { return state.context }
             state.stamps = stamps
             do throws(TransportError) {
-                state.context = try TLSContext(configuration)
+                state.context = try TLSContext(configuration, purpose: purpose)
             } catch {
                 report(.certificateReloadFailed(reason: error.description))
             }

@@ -11,6 +11,15 @@ import NIOCore
 struct TLSHandshakeEvent: Sendable {
     var applicationProtocol: String?
     var commonName: String?
+    /// What the owner's inspection has against the certificate.
+    var certificateFault: String?
+}
+
+/// Which side of the connection this is.
+enum TLSRole {
+    case accepting
+    /// Dialing: the certificate must be for this host name or IP address.
+    case dialing(host: String)
 }
 
 // Guarded by the connection's event loop.
@@ -26,7 +35,8 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
         case closed
     }
 
-    private let loop: LoopContext
+    private let role: TLSRole
+    private let buffers: TLSBuffers
     private let tlsContext: TLSContext
     private let peer: String
     private let timeoutNanoseconds: Int64
@@ -34,17 +44,29 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
     private var state = State.handshaking
     private var timeout: Scheduled<Void>?
     private var promise: EventLoopPromise<Void>?
+    private let report: (TransportEvent) -> Void
+    private let inspect: (OpaquePointer) -> String?
+    private var hasReceived = false
 
     /// Records that OpenSSL has not read yet.
     var received = ByteBuffer()
     /// Records that have not been flushed yet; empty without capacity when there are none.
     var records = ByteBuffer()
 
-    init(loop: LoopContext, context: TLSContext, peer: String, timeoutNanoseconds: Int64) {
-        self.loop = loop
+    /// Makes the handler of one connection; `report` and `inspect`, which looks at the other
+    /// side's certificate after the handshake, are called on its event loop.
+    init(
+        role: TLSRole, buffers: TLSBuffers, context: TLSContext, peer: String,
+        timeoutNanoseconds: Int64, report: @escaping (TransportEvent) -> Void,
+        inspect: @escaping (OpaquePointer) -> String? = { _ in nil }
+    ) {
+        self.role = role
+        self.buffers = buffers
         self.tlsContext = context
         self.peer = peer
         self.timeoutNanoseconds = timeoutNanoseconds
+        self.report = report
+        self.inspect = inspect
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -56,13 +78,35 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
             return
         }
         SSL_set_bio(ssl, bio, bio)
-        SSL_set_accept_state(ssl)
         self.ssl = ssl
         let channel = context.channel
-        timeout = loop.eventLoop.scheduleTask(in: .nanoseconds(timeoutNanoseconds)) {
-            self.loop.reportFailure(.connectionTimedOut(peer: self.peer, phase: "TLS handshake"))
+        timeout = context.eventLoop.scheduleTask(in: .nanoseconds(timeoutNanoseconds)) {
+            self.report(.connectionTimedOut(peer: self.peer, phase: "TLS handshake"))
             channel.close(promise: nil)
         }
+        switch role {
+        case .accepting:
+            SSL_set_accept_state(ssl)
+        case .dialing(let host):
+            guard TLSContext.expect(host, of: ssl) else {
+                fail(context, "cannot check certificates for \(host): \(OpenSSLErrors.take())")
+                return
+            }
+            SSL_set_connect_state(ssl)
+            if context.channel.isActive { begin(context) }
+        }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        if case .dialing = role { begin(context) }
+        context.fireChannelActive()
+    }
+
+    /// Sends the client's first message.
+    private func begin(_ context: ChannelHandlerContext) {
+        guard state == .handshaking, let ssl, SSL_get_state(ssl) == TLS_ST_BEFORE else { return }
+        handshake(context)
+        flushRecords(context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -71,8 +115,8 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
 
     func channelInactive(context: ChannelHandlerContext) {
         if state == .handshaking {
-            loop.reportFailure(
-                .handshakeFailed(peer: peer, reason: "the client closed the connection"))
+            let side = if case .accepting = role { "client" } else { "other side" }
+            report(.handshakeFailed(peer: peer, reason: "the \(side) closed the connection"))
         }
         release()
         context.fireChannelInactive()
@@ -133,13 +177,16 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
     private func handshake(_ context: ChannelHandlerContext) {
         guard let ssl else { return }
         // 0x16 begins every TLS handshake record.
-        if SSL_get_state(ssl) == TLS_ST_BEFORE,
-            let first = received.getInteger(at: received.readerIndex, as: UInt8.self), first != 0x16
+        if case .accepting = role, !hasReceived,
+            let first = received.getInteger(at: received.readerIndex, as: UInt8.self)
         {
-            loop.reportFailure(.plainTextOnTLS(peer: peer))
-            release()
-            context.close(promise: nil)
-            return
+            guard first == 0x16 else {
+                report(.plainTextOnTLS(peer: peer))
+                release()
+                context.close(promise: nil)
+                return
+            }
+            hasReceived = true
         }
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
@@ -151,7 +198,7 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
             context.fireUserInboundEventTriggered(
                 TLSHandshakeEvent(
                     applicationProtocol: Self.applicationProtocol(of: ssl),
-                    commonName: Self.commonName(of: ssl)))
+                    commonName: Self.commonName(of: ssl), certificateFault: inspect(ssl)))
             return
         }
         guard SSL_get_error(ssl, result) != SSL_ERROR_WANT_READ else { return }
@@ -173,7 +220,7 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
         return UnsafeRawBufferPointer(start: name, count: Int(count)).text
     }
 
-    private static func commonName(of ssl: OpaquePointer) -> String? {
+    static func commonName(of ssl: OpaquePointer) -> String? {
         guard let certificate = SSL_get0_peer_certificate(ssl),
             SSL_get_verify_result(ssl) == Int(X509_V_OK),
             let subject = X509_get_subject_name(certificate)
@@ -192,10 +239,10 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
     private func decrypt(_ context: ChannelHandlerContext) {
         ERR_clear_error()
         while state == .open, let ssl {
-            loop.plaintext.clear(minimumCapacity: Limits.recordBytes)
+            buffers.plaintext.clear(minimumCapacity: Limits.recordBytes)
             let ending = readRecords(ssl)
-            if loop.plaintext.readableBytes > 0 {
-                context.fireChannelRead(wrapInboundOut(loop.plaintext))
+            if buffers.plaintext.readableBytes > 0 {
+                context.fireChannelRead(wrapInboundOut(buffers.plaintext))
             }
             switch ending {
             case .full: continue
@@ -219,9 +266,9 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
 
     /// Decrypts into the loop's plaintext buffer until a turn's worth is there or records run out.
     private func readRecords(_ ssl: OpaquePointer) -> ReadEnding {
-        while loop.plaintext.readableBytes < Limits.plaintextBytesMax {
+        while buffers.plaintext.readableBytes < Limits.plaintextBytesMax {
             var result: Int32 = 0
-            loop.plaintext.writeWithUnsafeMutableBytes(
+            buffers.plaintext.writeWithUnsafeMutableBytes(
                 minimumWritableBytes: Limits.recordBytes
             ) { room in
                 var count = 0
@@ -243,16 +290,16 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
         let promise = self.promise
         self.promise = nil
         context.writeAndFlush(wrapOutboundOut(records), promise: promise)
-        if records.capacity > 0 { loop.giveBack(records) }
+        if records.capacity > 0 { buffers.giveBack(records) }
         records = ByteBuffer()
     }
 
     private func fail(_ context: ChannelHandlerContext, _ reason: String) {
-        loop.reportFailure(
+        report(
             state == .handshaking
                 ? .handshakeFailed(peer: peer, reason: reason)
                 : .connectionFailed(peer: peer, reason: "TLS: \(reason)"))
-        // OpenSSL has written an alert that tells the client why.
+        // OpenSSL has written an alert that tells the other side why.
         flushRecords(context)
         release()
         context.close(promise: nil)
@@ -283,7 +330,7 @@ final class TLSHandler: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func writeRecord(_ bytes: UnsafeRawBufferPointer) {
-        if records.capacity == 0 { records = loop.takeBuffer() }
+        if records.capacity == 0 { records = buffers.take() }
         records.writeBytes(bytes)
     }
 }

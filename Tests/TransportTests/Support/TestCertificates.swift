@@ -36,13 +36,16 @@ final class TestCertificates {
         rmdir(directory)
     }
 
-    /// Makes a key and a certificate for it under this name.
-    func make(_ commonName: String, named file: String? = nil) throws -> Pair {
+    /// Makes a key and a certificate for it under this name, for hosts such as `DNS:localhost` or
+    /// `IP:127.0.0.1`.
+    func make(
+        _ commonName: String, named file: String? = nil, hosts: [String] = []
+    ) throws -> Pair {
         serial += 1
         let key = try Self.makeKey()
         let certificate = try Self.makeCertificate(
             commonName: commonName, key: key, issuer: authority, issuerKey: authorityKey,
-            serial: serial, isAuthority: false)
+            serial: serial, isAuthority: false, hosts: hosts)
         defer {
             EVP_PKEY_free(key)
             X509_free(certificate)
@@ -76,7 +79,7 @@ final class TestCertificates {
 
     private static func makeCertificate(
         commonName: String, key: OpaquePointer, issuer: OpaquePointer?, issuerKey: OpaquePointer,
-        serial: Int, isAuthority: Bool
+        serial: Int, isAuthority: Bool, hosts: [String] = []
     ) throws -> OpaquePointer {
         guard let certificate = X509_new() else { throw ClientError(what: "certificate") }
         X509_set_version(certificate, 2)
@@ -93,6 +96,12 @@ final class TestCertificates {
                 nil, nil, NID_basic_constraints, "critical,CA:TRUE")
             X509_add_ext(certificate, constraint, -1)
             X509_EXTENSION_free(constraint)
+        }
+        if !hosts.isEmpty {
+            let names = X509V3_EXT_conf_nid(
+                nil, nil, NID_subject_alt_name, hosts.joined(separator: ","))
+            X509_add_ext(certificate, names, -1)
+            X509_EXTENSION_free(names)
         }
         guard X509_sign(certificate, issuerKey, EVP_sha256()) > 0 else {
             throw ClientError(what: "signature")
