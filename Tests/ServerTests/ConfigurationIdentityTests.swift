@@ -1,11 +1,21 @@
-// ConfigurationIdentityTests.swift: ids as etcd computes them, and what must agree before a cluster
-// is founded. The ids were printed by etcd 3.5.16 for the same settings (semantics G17).
+// ConfigurationIdentityTests.swift: ids as etcd computes them.
+// Belongs here: known answers. Never here: who may use an id (BootstrapPlanTests).
+// Source: the ids were printed by etcd 3.5.16 for the same settings (semantics G17).
 
 import Testing
 
 @testable import Server
 
 @Suite struct ConfigurationIdentityTests {
+    /// The ids with which a founder fills an empty directory.
+    private func founding(_ configuration: Configuration) throws -> Identity {
+        let plan = try BootstrapPlan.decide(configuration, stored: nil, running: nil)
+        guard case .found(let identity, _) = plan else {
+            preconditionFailure("the test expected a founder, not \(plan)")
+        }
+        return identity
+    }
+
     private func hex(_ message: String) -> String {
         SHA1.digest(Array(message.utf8)).map { byte in
             String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
@@ -27,7 +37,7 @@ import Testing
 
     @Test("ids: the defaults give etcd's well-known ids")
     func defaultIDs() throws {
-        let identity = try loadConfiguration().configuration.foundingIdentity()
+        let identity = try founding(loadConfiguration().configuration)
         #expect(identity.memberID == 0x8e9e_05c5_2164_694d)
         #expect(identity.clusterID == 0xcdf8_1819_4e3a_8c32)
     }
@@ -37,45 +47,23 @@ import Testing
         let a = "http://127.0.0.1:31002"
         let b = "http://10.0.0.1:31002"
         for (first, second) in [(a, b), (b, a)] {
-            let identity = try loadConfiguration(
-                "--name=a", "--initial-advertise-peer-urls=\(a),\(b)",
-                "--initial-cluster=a=\(first),a=\(second)", "--initial-cluster-token=tkn"
-            ).configuration.foundingIdentity()
+            let identity = try founding(
+                loadConfiguration(
+                    "--name=a", "--initial-advertise-peer-urls=\(a),\(b)",
+                    "--initial-cluster=a=\(first),a=\(second)", "--initial-cluster-token=tkn"
+                ).configuration)
             #expect(identity.memberID == 0x6d59_e59f_633a_a59b)
             #expect(identity.clusterID == 0x752d_26db_9cd2_478b)
         }
     }
 
-    @Test("founding: initial-cluster follows name and peer URLs when it is not given")
-    func defaultCluster() throws {
-        let configuration = try loadConfiguration(
-            "--name=n", "--initial-advertise-peer-urls=http://h:1,http://h:2"
-        ).configuration
-        #expect(configuration.initialCluster.map(\.name) == ["n"])
-        #expect(configuration.initialCluster.first?.peerURLs.map(\.port) == [1, 2])
-        #expect(throws: Never.self) { try configuration.foundingIdentity() }
-    }
-
-    @Test("founding: several members are refused with a clear text")
-    func severalMembers() {
-        let error = configurationError("--name=a", "--initial-cluster=a=http://h:1,b=http://i:1")
-        #expect(
-            error.map { "\($0)" }
-                == "--initial-cluster with 2 members is not supported: "
-                + "clusters of several members come with a later version")
-    }
-
-    @Test("founding: another name, other URLs or an existing cluster are errors, but only then")
-    func disagreement() throws {
-        for words in [
-            "--initial-cluster=other=http://localhost:2380",
-            "--initial-cluster=default=http://elsewhere:2380", "--initial-cluster-state=existing",
-        ] {
-            let configuration = try loadConfiguration(words).configuration
-            #expect(throws: ConfigurationError.self) { try configuration.foundingIdentity() }
-        }
-        #expect(configurationError("--initial-cluster-state=old") != nil)
-        #expect(configurationError("--initial-cluster=default") != nil)
-        #expect(configurationError("--name=") != nil)
+    @Test(
+        "ids: a member added later gets another one for each nonce, whatever the URLs' order (G18)")
+    func addedIDs() {
+        let urls = ["http://b:1", "http://a:1"]
+        let ids = (1...100).map { ClusterIdentity.addedMemberID(peerURLs: urls, nonce: $0) }
+        #expect(Set(ids).count == 100)
+        #expect(ClusterIdentity.addedMemberID(peerURLs: urls.reversed(), nonce: 1) == ids[0])
+        #expect(ClusterIdentity.addedMemberID(peerURLs: ["http://a:1"], nonce: 1) != ids[0])
     }
 }

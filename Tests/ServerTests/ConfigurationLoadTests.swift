@@ -16,7 +16,11 @@ import Testing
         #expect(configuration.advertiseClientURLs.map(\.description) == ["http://localhost:2379"])
         #expect(configuration.heartbeatIntervalMilliseconds == 100)
         #expect(configuration.electionTimeoutMilliseconds == 1000)
-        #expect(configuration.snapshotCount == 10000)
+        #expect(configuration.peerTLS == PeerTLSSettings())
+        #expect(configuration.preVote && configuration.strictReconfigCheck)
+        #expect(configuration.maxLearners == 1 && !configuration.autoPromote)
+        #expect(configuration.logRetentionBytes == 256 << 20)
+        #expect(configuration.snapshotBytesPerSecond == nil)
         #expect(configuration.maxRequestBytes == 1_572_864)
         #expect(configuration.receiveMessageBytesMax == 2_097_152)
         #expect(configuration.maxTxnOps == 128)
@@ -103,12 +107,12 @@ import Testing
         let loaded = try loadConfiguration(
             "--name", "flagged",
             environment: [
-                "ETCD_NAME": "hidden", "ETCD_MAX_TXN_OPS": "9", "ETCD_SNAPSHOT_COUNT": "",
+                "ETCD_NAME": "hidden", "ETCD_MAX_TXN_OPS": "9", "ETCD_MAX_LEARNERS": "",
                 "PATH": "/bin", "ETCDCTL_API": "3",
             ])
         #expect(loaded.configuration.name == "flagged")
         #expect(loaded.configuration.maxTxnOps == 9)
-        #expect(loaded.configuration.snapshotCount == 10000)
+        #expect(loaded.configuration.maxLearners == 1)
         #expect(loaded.warnings == ["ETCD_NAME has no effect: --name is given too"])
     }
 
@@ -176,6 +180,7 @@ import Testing
             watch-progress-notify-interval: 5s
             wal-dir:
             strict-reconfig-check: no
+            snapshot-catchup-entries: 9
             """
         let loaded = try loadConfiguration(
             "--name=flag", "--config-file", "/etc/m.yml", environment: ["ETCD_MAX_TXN_OPS": "1"],
@@ -196,7 +201,8 @@ import Testing
             loaded.warnings
                 == [
                     "/etc/m.yml is read, so these are ignored: --name, ETCD_MAX_TXN_OPS",
-                    "no effect: strict-reconfig-check in /etc/m.yml: \(FlagTable.noPeersYet)",
+                    "no effect: snapshot-catchup-entries in /etc/m.yml: see "
+                        + "--martlet-log-retention-bytes: what is kept is counted in bytes",
                 ])
     }
 

@@ -9,7 +9,17 @@ import TestSupport
 @testable import Server
 
 @Suite struct DataDirectoryTests {
-    private static let identity = Identity(clusterID: 0xfedc_ba98_7654_3210, memberID: .max)
+    private static let identity = StoredIdentity(
+        Identity(clusterID: 0xfedc_ba98_7654_3210, memberID: .max),
+        founders: [
+            MemberRow(
+                id: .max, name: "a b", peerURLs: ["http://10.0.0.1:2380", "http://10.0.0.2:2380"],
+                clientURLs: [], role: .voter)
+        ],
+        peers: [
+            MemberRow(
+                id: 1, name: "", peerURLs: ["https://h:1"], clientURLs: [], role: .voter)
+        ])
 
     @Test("directory: an empty one has no owner, a founded one names it")
     func founded() throws {
@@ -71,7 +81,10 @@ import TestSupport
         arguments: [
             "", "martlet 1\n", "martlet 2\nmember 1\ncluster 2\n",
             "martlet 1\nmember x\ncluster 2\n",
-            "martlet 1\nmember 1\ncluster 2\nmore\n", "martlet 1\ncluster 2\nmember 1\n",
+            "martlet 1\nmember 1\ncluster 2\nmore\n",
+            "martlet 1\nmember 1\ncluster 2\nfounder 3\n",
+            "martlet 1\nmember 1\ncluster 2\nfounder x http://h:1 n\n",
+            "martlet 1\ncluster 2\nmember 1\n",
         ])
     func damaged(text: String) throws {
         let disk = FaultyDisk()

@@ -13,11 +13,14 @@ final class ExecutorRig {
     let connection: Connection
     let executor: Executor
 
-    init(settings: ExecutorSettings = ExecutorSettings(), bytesInUse: Int64 = 0)
-        throws(StorageError)
-    {
+    init(
+        settings: ExecutorSettings = ExecutorSettings(), bytesInUse: Int64 = 0,
+        members: [MemberRow] = []
+    ) throws(StorageError) {
         connection = try Connection(path: ":memory:")
         try Schema.create(on: connection)
+        let table = try MemberTable(connection: connection)
+        for row in members { try table.set(row) }
         executor = try Executor(
             connection: connection, identity: ReplicaRig.identity, settings: settings,
             leaseIDs: LeaseIDGenerator(seed: 1), now: Tick(milliseconds: 0), leaseGrace: 1000)
@@ -39,7 +42,7 @@ final class ExecutorRig {
     @discardableResult
     func run(_ body: ReplicaRequest.Body) throws -> [UInt8] {
         switch try executor.execute(body) {
-        case .answer(let bytes), .answerWhenCompacted(let bytes): bytes
+        case .answer(let bytes), .answerWhenCompacted(let bytes), .memberChange(let bytes): bytes
         }
     }
 
@@ -93,7 +96,7 @@ final class ExecutorRig {
                 == DecodedKeyValue(
                     key: "a", createRevision: 2, modRevision: 2, version: 1, value: "1"))
         #expect(try rig.put(PutRequest(key: "a")).prevKV == nil)
-        let events = rig.executor.takeEvents()
+        let events = try #require(rig.executor.takeEvents())
         #expect(events.map(\.record.version) == [1, 2, 3])
         #expect(events.map(\.previous.main) == [0, 2, 3])
     }
@@ -123,7 +126,7 @@ final class ExecutorRig {
         #expect(rig.refusal(.put("a", "1", lease: 9)) == .refused(.leaseNotFound))
         #expect(!rig.executor.hasChangedKeys)
         #expect(rig.executor.keys.revision == 1)
-        #expect(rig.executor.takeEvents().isEmpty)
+        #expect(rig.executor.takeEvents()?.isEmpty == true)
         #expect(rig.refusal(.put(PutRequest(value: "1"))) == .refused(.emptyKey))
     }
 
@@ -139,7 +142,7 @@ final class ExecutorRig {
         #expect(answer.deleted == 3)
         #expect(answer.header?.value.revision == 6)
         #expect(answer.prevKVs.map(\.text) == ["a@3", "b@4", "c@2"])
-        let events = rig.executor.takeEvents()
+        let events = try #require(rig.executor.takeEvents())
         #expect(events.map(\.key) == ["a", "b", "c"])
         #expect(events.map(\.record.revision) == (0..<3).map { PackedRevision(main: 6, sub: $0) })
         let nothing = try DecodedDeleteRange(decoding: rig.run(.deleteRange(request)))

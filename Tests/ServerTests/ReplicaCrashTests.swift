@@ -263,7 +263,10 @@ extension ReplicaEvent {
     fileprivate var isFailure: Bool {
         switch self {
         case .requestFailed, .stopped, .diskFull: true
-        case .becameLeader, .readable, .compacted: false
+        case .becameLeader, .leaderChanged, .membersChanged, .damaged, .removed, .handingOver,
+            .readable,
+            .compacted:
+            false
         }
     }
 }

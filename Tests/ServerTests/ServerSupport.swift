@@ -24,6 +24,46 @@ final class RecordedOutput: ReplicaOutput {
     func eventBytesWaiting(on loop: Int) -> Int { eventBytes[loop] }
     func report(_ event: ReplicaEvent) { reports.append(event) }
 
+    private var traffic: [(member: UInt64, traffic: RigTraffic)] = []
+    private var fetches: [UInt64] = []
+
+    func send(_ message: Message) {
+        traffic.append((message.to.rawValue, .message(RaftMessageFields(message).encoded())))
+    }
+
+    func forward(_ requests: [ForwardedRequest], to member: UInt64) {
+        let list = WireList(elements: requests.compactMap(ForwardedRequestFields.init))
+        traffic.append((member, .requests(list.encoded())))
+    }
+
+    func answer(_ answer: ForwardedAnswer, to member: UInt64) {
+        let list = WireList(elements: [ForwardedAnswerFields(answer)])
+        traffic.append((member, .answers(list.encoded())))
+    }
+
+    private(set) var newcomers: [(number: UInt64, content: ForwardedAnswer.Content)] = []
+
+    func answer(_ content: ForwardedAnswer.Content, toNewcomer number: UInt64) {
+        newcomers.append((number, content))
+    }
+
+    private(set) var repairs: [Damage] = []
+
+    func repair(_ damage: Damage, from member: UInt64) { repairs.append(damage) }
+
+    func fetchSnapshot(from member: UInt64) { fetches.append(member) }
+
+    /// What the member sent to others since the last time.
+    func takeTraffic() -> [(member: UInt64, traffic: RigTraffic)] {
+        defer { traffic = [] }
+        return traffic
+    }
+
+    func takeFetches() -> [UInt64] {
+        defer { fetches = [] }
+        return fetches
+    }
+
     /// Forgets what was posted so far.
     func clear() { messages = [] }
 }
@@ -43,6 +83,13 @@ extension RecordedOutput {
             case .failure(let ticket, let status): (ticket, .failure(status))
             case .readable, .subscribed, .events, .skipped: nil
             }
+        }
+    }
+
+    /// Whether reads under a ticket may go on.
+    func isReadable(_ ticket: CallTicket) -> Bool {
+        messages.contains { _, message in
+            if case .readable(ticket) = message { true } else { false }
         }
     }
 
@@ -71,8 +118,11 @@ final class ReplicaRig {
     private var firstIndex: UInt64
 
     /// Opens the directory; `start` begins.
+    ///
+    /// - Parameter founders: the members of a new cluster; this member alone if none are given.
     init(
         disk: FaultyDisk, now: UInt64 = 1000, seed: UInt64 = 7,
+        identity: Identity = ReplicaRig.identity, founders: [MemberRow]? = nil,
         _ adjust: (inout ReplicaSettings) -> Void = { _ in }
     ) throws(StorageError) {
         self.disk = disk
@@ -81,15 +131,16 @@ final class ReplicaRig {
         store = try OpenedStore(directory: owned, disk: disk, seed: seed)
         firstIndex = store.log.firstIndex
         var settings = ReplicaSettings(
-            identity: Self.identity,
+            identity: identity,
             member: MemberRow(
-                id: Self.identity.memberID, name: "m", peerURLs: [], clientURLs: [],
-                isLearner: false))
+                id: identity.memberID, name: "m", peerURLs: [], clientURLs: [], role: .voter))
+        settings.founders = founders ?? [settings.member]
         settings.seed = seed
         adjust(&settings)
         output = RecordedOutput(loopCount: settings.loopCount)
         replica = Replica(
-            settings: settings, node: store.restore(Self.identity, seed: seed), log: store.log,
+            settings: settings,
+            node: try store.restore(settings, founders: settings.founders), log: store.log,
             pages: store.pages, space: SpaceGuard(disk: disk, directory: Self.directory),
             status: status, output: output)
     }
@@ -140,8 +191,17 @@ final class ReplicaRig {
         now += milliseconds
         let requests = waiting
         waiting = []
+        replica.begin(now: Tick(milliseconds: now))
         replica.enqueue(requests, now: Tick(milliseconds: now))
         replica.turn(now: Tick(milliseconds: now))
+    }
+
+    /// Puts a request of another member into the inbox.
+    func take(_ request: ReplicaRequest) { waiting.append(request) }
+
+    /// One turn at a given time; nothing is saved.
+    func turn(at time: UInt64) {
+        turn(after: time - min(time, now))
     }
 
     /// One turn of the log's writer: saves what is queued and says so; false if there was nothing.
@@ -265,6 +325,7 @@ final class ReplicaRig {
 /// An environment for code that needs one and does not use it.
 final class NoEnvironment: LoopEnvironment {
     var now: Tick { Tick(milliseconds: 0) }
+    var nonce: UInt64 { 0 }
     func later(_ body: @escaping () -> Void) {}
     func after(milliseconds: UInt64, _ body: @escaping () -> Void) {}
     func submit(_ request: ReplicaRequest) -> Bool { false }
@@ -365,6 +426,8 @@ extension ReplicaRequest.Body {
 /// An event loop whose turns and timers the test runs.
 final class FakeLoop: LoopEnvironment {
     private(set) var now = Tick(milliseconds: 0)
+    /// What the next request gets that needs one.
+    var nonce: UInt64 = 1
     private var turns: [() -> Void] = []
     private var timers: [(due: Tick, body: () -> Void)] = []
     /// Requests for the replica that nobody took yet.

@@ -33,6 +33,22 @@ struct WireRandomTests {
                 MemberUpdateRequest(
                     id: random.uint64(), peerURLs: random.list(upTo: 4) { $0.text() }))
             try roundTrip(
+                PublishMemberRequest(
+                    id: random.uint64(), name: random.text(),
+                    clientURLs: random.list(upTo: 4) { $0.text() }))
+            try roundTrip(
+                MemberReplaceRequest(oldID: random.uint64(), name: random.text()))
+            try roundTrip(BootstrapRequest(memberID: random.uint64()))
+            try roundTrip(
+                BootstrapResponse(
+                    clusterID: random.uint64(), answererID: random.uint64(),
+                    members: random.list(upTo: 4) {
+                        WireMember(
+                            id: $0.uint64(), name: $0.text(),
+                            peerURLs: $0.list(upTo: 3) { $0.text() },
+                            clientURLs: $0.list(upTo: 3) { $0.text() }, isLearner: $0.bool())
+                    }, isRemoved: random.bool()))
+            try roundTrip(
                 DowngradeRequest(action: .init(rawValue: random.int32()), version: random.text()))
         }
     }

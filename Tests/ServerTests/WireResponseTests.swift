@@ -259,6 +259,24 @@ struct WireResponseTests {
         ) { $0.memberAddResponse(header, added: added, members: [added]) }
     }
 
+    @Test("cluster: members read the answers that clients get")
+    func readClusters() throws {
+        let header = ResponseHeader(clusterID: 1 << 63, memberID: 2, raftTerm: 3)
+        let members = [
+            WireMember(id: 1, name: "n", peerURLs: ["p", "q"], clientURLs: ["c"]),
+            WireMember(id: .max, peerURLs: [""], isLearner: true),
+        ]
+        var writer = ProtoWriter()
+        writer.memberAddResponse(header, added: members[1], members: members)
+        #expect(
+            try MemberAddResponse(decoding: writer.take())
+                == MemberAddResponse(header: header, added: members[1], members: members))
+        writer.memberListResponse(header, members: members)
+        #expect(
+            try BootstrapResponse(decoding: writer.take())
+                == BootstrapResponse(clusterID: 1 << 63, answererID: 2, members: members))
+    }
+
     @Test("records under HashKV: a key's version, and the deletion of a key")
     func records() {
         expect(

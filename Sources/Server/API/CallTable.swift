@@ -14,8 +14,6 @@ struct CallTable {
         case unary
         /// One of many responses of a stream.
         case stream(KeepAliveStream)
-        /// Permission to read local state.
-        case read(() -> Void)
     }
 
     private struct Slot {

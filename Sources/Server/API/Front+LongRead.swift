@@ -80,6 +80,9 @@ extension Front {
     static func refusal(_ revision: Int64, _ state: StoreView) -> EtcdError? {
         guard revision > 0 else { return nil }
         if revision > state.revision { return .futureRevision }
+        #if SIMULATION
+            if ServerBug.compactedServed.isPlanted { return nil }
+        #endif
         return revision < state.compacted ? .compacted : nil
     }
 

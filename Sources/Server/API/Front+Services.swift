@@ -1,6 +1,6 @@
-// Front+Services.swift: Watch, Lease, Cluster, Maintenance and health: what is left once a request is decoded.
+// Front+Services.swift: Watch, Lease, Maintenance and health: what is left once a request is decoded.
 // Belongs here: short handlers. Never here: the hub of watches, long reads.
-// Source: etcd semantics W, L3, K1, M1, M5, M7-M9, G16.
+// Source: etcd semantics W, L3, M1, M5, M7-M9, G16.
 
 internal import Storage
 internal import Transport
@@ -34,6 +34,15 @@ extension Front {
         guard let stream = holder as? KeepAliveStream else {
             preconditionFailure("a keep-alive call without its stream")
         }
+        // Behind one that the replica has to answer, all go there: answers keep the order of requests.
+        if stream.waiting == 0,
+            let ttl = context.status.leaseBoard.renew(request.id, now: context.environment.now)
+        {
+            let header = context.header(revision: max(1, context.status.revision))
+            var writer = ProtoWriter(capacity: Executor.answerBytesExpected)
+            writer.leaseKeepAliveResponse(header, id: request.id, ttl: ttl)
+            return stream.call.send(writer.take())
+        }
         try submit(stream.call, .leaseKeepAlive(request), 0, purpose: .stream(stream))
         stream.waiting += 1
         if stream.waiting == Front.keepAlivesWaitingMax { stream.call.pauseReceiving() }
@@ -51,30 +60,6 @@ extension Front {
     /// Keep-alives of one stream that may wait for their answer; then flow control holds the client back.
     private static let keepAlivesWaitingMax = 1000
 
-    // MARK: Cluster
-
-    func memberList(
-        _ call: any ServiceCall, _ request: MemberListRequest
-    ) throws(CallFailure) {
-        guard request.linearizable else { return try listMembers(call) }
-        try whenLinearizable(call) { () throws(CallFailure) in try self.listMembers(call) }
-    }
-
-    private func listMembers(_ call: any ServiceCall) throws(CallFailure) {
-        let rows = try reading { (reader, _) throws(StorageError) in
-            try MemberTable(connection: reader.connection).all()
-        }
-        var writer = ProtoWriter()
-        writer.memberListResponse(
-            context.header(revision: 0),
-            members: rows.map {
-                WireMember(
-                    id: $0.id, name: $0.name, peerURLs: $0.peerURLs, clientURLs: $0.clientURLs,
-                    isLearner: $0.isLearner)
-            })
-        answer(call, writer.take())
-    }
-
     // MARK: Maintenance
 
     func status(_ call: any ServiceCall) throws(CallFailure) {
@@ -89,6 +74,7 @@ extension Front {
         response.raftIndex = context.status.committed
         response.raftAppliedIndex = context.status.applied
         response.raftTerm = context.status.term
+        response.isLearner = context.status.isLearner
         response.storageVersion = Product.storageVersion
         response.dbSizeQuota = context.limits.quotaBytes ?? 0
         response.downgradeInfo = StatusResponse.DowngradeInfo()
@@ -131,17 +117,14 @@ extension Front {
         try begin(read)
     }
 
-    /// Leadership stays where it is: a single member can only hand it to itself (M9).
+    /// Moves leadership to another member; the answer comes when that one leads (M9).
     func moveLeader(
         _ call: any ServiceCall, _ request: MoveLeaderRequest
     ) throws(CallFailure) {
         guard context.status.leader == context.identity.memberID else {
             throw CallFailure(.notLeader)
         }
-        guard request.targetID == context.identity.memberID else {
-            throw CallFailure(.badLeaderTransferee)
-        }
-        answer(call, [])
+        try submit(call, .moveLeader(to: request.targetID), 0)
     }
 
     // MARK: health

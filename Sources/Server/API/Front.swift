@@ -44,6 +44,8 @@ struct FrontLimits: Sendable {
     var operationsMax = 128
     /// How long a request may wait for the replica (G8), in milliseconds.
     var requestTimeoutMilliseconds: UInt64 = 7000
+    /// `--election-timeout`.
+    var electionTimeoutMilliseconds: UInt64 = 1000
     /// `--quota-backend-bytes`, as Status shows it.
     var quotaBytes: Int64?
     /// Shown by Status and /version.
@@ -58,7 +60,9 @@ final class Front {
     let context: LoopContext
     let watches: WatchHub
     private(set) var table: CallTable
+    private var reads: ReadBatcher
     private var isSweeping = false
+    private var leaderWatch = LeaderWatch()
     var counts = CountCache()
     /// Reads that wait for a free reader.
     var longReads = LongReadQueue()
@@ -67,12 +71,22 @@ final class Front {
         self.context = context
         self.watches = watches
         table = CallTable(loop: context.loop)
+        reads = ReadBatcher(loop: context.loop)
     }
 
     // MARK: calls
 
     /// A call arrived.
-    func start(_ call: any ServiceCall, _ method: Method, holder: inout AnyObject?) {
+    ///
+    /// - Parameter needsLeader: the client sent `hasleader: true` (G9).
+    func start(
+        _ call: any ServiceCall, _ method: Method, needsLeader: Bool = false,
+        holder: inout AnyObject?
+    ) {
+        if needsLeader {
+            guard context.status.leader != 0 else { return call.finish(EtcdError.noLeader.status) }
+            if method.kind != .unary { watchLeader(for: call) }
+        }
         switch method {
         case .watch: holder = WatchStream(call: call)
         case .leaseKeepAlive: holder = KeepAliveStream(call: call)
@@ -94,6 +108,7 @@ final class Front {
     private func dispatch(
         _ call: any ServiceCall, _ method: Method, _ message: [UInt8], _ holder: inout AnyObject?
     ) throws(CallFailure) {
+        if context.status.isLearner { try refuseOnLearner(method, message) }
         switch method {
         case .range: try range(call, try decode(message), &holder)
         case .put: try put(call, try decode(message), message.count)
@@ -109,6 +124,10 @@ final class Front {
         case .leaseLeases: try submit(call, .leaseLeases, message.count)
         case .leaseKeepAlive: try keepAlive(try decode(message), holder)
         case .memberList: try memberList(call, try decode(message))
+        case .memberAdd: try addMember(call, try decode(message), message.count)
+        case .memberRemove: try submit(call, .memberRemove(try decode(message)), message.count)
+        case .memberUpdate: try updateMember(call, try decode(message), message.count)
+        case .memberPromote: try submit(call, .memberPromote(try decode(message)), message.count)
         case .alarm: try submit(call, .alarm(try decode(message)), message.count)
         case .status: try status(call)
         case .defragment: answer(call, [])
@@ -118,6 +137,17 @@ final class Front {
         case .moveLeader: try moveLeader(call, try decode(message))
         case .healthCheck: try healthCheck(call, try decode(message))
         case .healthWatch: try healthWatch(call, try decode(message))
+        }
+    }
+
+    /// A learner answers for itself and reads what it has; for all else there are voters (K8).
+    private func refuseOnLearner(_ method: Method, _ message: [UInt8]) throws(CallFailure) {
+        switch method {
+        case .status, .snapshot, .healthCheck, .healthWatch: return
+        case .range:
+            let request: RangeRequest = try decode(message)
+            guard request.serializable else { throw CallFailure(.notSupportedForLearner) }
+        default: throw CallFailure(.notSupportedForLearner)
         }
     }
 
@@ -170,9 +200,7 @@ final class Front {
         guard byteCount + FrontLimits.proposalOverheadBytes <= context.limits.requestBytesMax else {
             throw CallFailure(.requestTooLarge)
         }
-        let deadline = context.environment.now.advanced(
-            milliseconds: context.limits.requestTimeoutMilliseconds)
-        let ticket = table.insert(call, purpose, deadline: deadline)
+        let ticket = table.insert(call, purpose, deadline: requestDeadline)
         let request = ReplicaRequest(ticket: ticket, body: body, byteCount: byteCount)
         guard context.environment.submit(request) else {
             _ = table.take(ticket)
@@ -185,16 +213,32 @@ final class Front {
     func whenLinearizable(
         _ call: any ServiceCall, _ read: @escaping () throws(CallFailure) -> Void
     ) throws(CallFailure) {
+        #if SIMULATION
+            if ServerBug.localRead.isPlanted { return try read() }
+        #endif
         if context.status.readsLocally { return try read() }
-        let purpose = CallTable.Purpose.read {
-            guard call.isOpen else { return }
-            do throws(CallFailure) {
-                try read()
-            } catch {
-                call.finish(error.status)
-            }
-        }
-        try submit(call, .readIndex, 0, purpose: purpose)
+        let waiting = ReadBatcher.Read(
+            call: call,
+            run: {
+                guard call.isOpen else { return }
+                do throws(CallFailure) {
+                    try read()
+                } catch {
+                    call.finish(error.status)
+                }
+            }, deadline: requestDeadline)
+        if let ticket = reads.add(waiting) { ask(ticket) }
+        sweepLater()
+    }
+
+    private func ask(_ ticket: CallTicket) {
+        let question = ReplicaRequest(ticket: ticket, body: .readIndex, byteCount: 0)
+        guard !context.environment.submit(question) else { return }
+        take(.failure(ticket, EtcdError.tooManyRequests.status))
+    }
+
+    private var requestDeadline: Tick {
+        context.environment.now.advanced(milliseconds: context.limits.requestTimeoutMilliseconds)
     }
 
     /// Takes one message of the replica.
@@ -208,16 +252,36 @@ final class Front {
             switch purpose {
             case .unary: answer(call, bytes)
             case .stream(let stream): keptAlive(stream, bytes)
-            case .read: preconditionFailure("a read was answered with a message")
             }
+        case .failure(let ticket, let status) where ReadBatcher.owns(ticket):
+            let (failed, next) = reads.take(ticket)
+            for read in failed where read.call.isOpen { read.call.finish(status) }
+            if let next { ask(next) }
         case .failure(let ticket, let status):
             guard let (call, _) = table.take(ticket), call.isOpen else { return }
             call.finish(status)
         case .readable(let ticket):
-            guard let (_, purpose) = table.take(ticket), case .read(let read) = purpose else {
-                return
-            }
-            read()
+            let (ready, next) = reads.take(ticket)
+            if let next { ask(next) }
+            for read in ready { read.run() }
+        }
+    }
+
+    /// Ends streams that need a leader once there has been none for three election timeouts (G9).
+    private func watchLeader(for call: any ServiceCall) {
+        leaderWatch.add(call)
+        guard leaderWatch.begin() else { return }
+        lookForLeader()
+    }
+
+    private func lookForLeader() {
+        context.environment.after(milliseconds: context.limits.electionTimeoutMilliseconds) {
+            [self] in
+            let lost = leaderWatch.look(
+                hasLeader: context.status.leader != 0, now: context.environment.now,
+                patience: 3 * context.limits.electionTimeoutMilliseconds)
+            for call in lost { call.finish(EtcdError.noLeader.status) }
+            if !leaderWatch.end() { lookForLeader() }
         }
     }
 
@@ -227,10 +291,23 @@ final class Front {
         isSweeping = true
         context.environment.after(milliseconds: Front.sweepMilliseconds) { [self] in
             isSweeping = false
-            for (call, _) in table.takeOverdue(now: context.environment.now) where call.isOpen {
-                call.finish(EtcdError.timeout.status)
+            let now = context.environment.now
+            for (call, purpose) in table.takeOverdue(now: now) where call.isOpen {
+                call.finish(overdueError(purpose).status)
             }
-            if table.count > 0 { sweepLater() }
+            for read in reads.takeOverdue(now: now) where read.call.isOpen {
+                read.call.finish(EtcdError.timeout.status)
+            }
+            if table.count + reads.count > 0 { sweepLater() }
+        }
+    }
+
+    // What etcd says depends on whether anybody leads (G8).
+    private func overdueError(_ purpose: CallTable.Purpose) -> EtcdError {
+        guard context.status.leader == 0 else { return .timeout }
+        return switch purpose {
+        case .unary: .contextDeadlineExceeded
+        case .stream: .noLeader
         }
     }
 

@@ -15,6 +15,8 @@ struct StoreView: Equatable, Sendable {
 protocol LoopEnvironment: AnyObject {
     /// The time now.
     var now: Tick { get }
+    /// A number that no other call gets, on any member: random, and drawn anew each time.
+    var nonce: UInt64 { get }
     /// Runs `body` on this loop in a later turn.
     func later(_ body: @escaping () -> Void)
     /// Runs `body` on this loop after a delay.

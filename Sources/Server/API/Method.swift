@@ -9,7 +9,7 @@ enum Method: Int, CaseIterable, Sendable {
     case range, put, deleteRange, txn, compact
     case watch
     case leaseGrant, leaseRevoke, leaseKeepAlive, leaseTimeToLive, leaseLeases
-    case memberList
+    case memberList, memberAdd, memberRemove, memberUpdate, memberPromote
     case alarm, status, defragment, hash, hashKV, snapshot, moveLeader
     case healthCheck, healthWatch
 
@@ -28,6 +28,10 @@ enum Method: Int, CaseIterable, Sendable {
         case .leaseTimeToLive: "/etcdserverpb.Lease/LeaseTimeToLive"
         case .leaseLeases: "/etcdserverpb.Lease/LeaseLeases"
         case .memberList: "/etcdserverpb.Cluster/MemberList"
+        case .memberAdd: "/etcdserverpb.Cluster/MemberAdd"
+        case .memberRemove: "/etcdserverpb.Cluster/MemberRemove"
+        case .memberUpdate: "/etcdserverpb.Cluster/MemberUpdate"
+        case .memberPromote: "/etcdserverpb.Cluster/MemberPromote"
         case .alarm: "/etcdserverpb.Maintenance/Alarm"
         case .status: "/etcdserverpb.Maintenance/Status"
         case .defragment: "/etcdserverpb.Maintenance/Defragment"

@@ -11,15 +11,14 @@ extension Configuration {
         if initialCluster.isEmpty {
             initialCluster = [InitialMember(name: name, peerURLs: initialAdvertisePeerURLs)]
         }
+        listensToPeersByDefault = given.setting("listen-peer-urls") == nil
         autoCompaction = try Self.autoCompaction(given)
+        try checkSizes()
         try checkURLs(given)
         try checkTLS(&given)
+        try peerTLS.check(listening: listenPeerURLs, advertised: initialAdvertisePeerURLs)
+        given.warnings += peerTLS.warnings(listening: listenPeerURLs)
         try checkTimes()
-        guard initialCluster.count == 1 else {
-            throw .refused(
-                setting: "--initial-cluster with \(initialCluster.count) members",
-                reason: FlagTable.clustersLater)
-        }
         warnOfLimits(in: &given)
     }
 
@@ -47,15 +46,43 @@ extension Configuration {
         return duration == .zero ? .off : .periodic(duration)
     }
 
+    private func checkSizes() throws(ConfigurationError) {
+        for name in [name] + initialCluster.map(\.name) {
+            guard name.utf8.count <= ClusterLimits.nameBytesMax else {
+                throw .conflict(
+                    text: "a member's name has at most \(ClusterLimits.nameBytesMax) bytes")
+            }
+        }
+        guard initialCluster.count <= ClusterLimits.membersMax else {
+            throw .conflict(
+                text: "--initial-cluster has at most \(ClusterLimits.membersMax) members")
+        }
+        for urls in [advertiseClientURLs, initialAdvertisePeerURLs] + initialCluster.map(\.peerURLs)
+        {
+            guard ClusterLimits.allow(urls: urls.map(\.description)) else {
+                throw .conflict(
+                    text: "a member has at most \(ClusterLimits.urlsPerMemberMax) URLs of a kind, "
+                        + "each of at most \(ClusterLimits.urlBytesMax) bytes")
+            }
+        }
+    }
+
     private func checkURLs(_ given: GivenSettings) throws(ConfigurationError) {
         if given.setting("listen-client-urls") != nil, given.setting("advertise-client-urls") == nil
         {
             throw .conflict(
                 text: "--advertise-client-urls is required when --listen-client-urls is given")
         }
-        for url in listenClientURLs + listenClientHTTPURLs + listenMetricsURLs
+        for url in listenClientURLs + listenClientHTTPURLs + listenMetricsURLs + listenPeerURLs
         where url.scheme.isUnix {
             throw .refused(setting: "\(url)", reason: "Unix sockets come with a later version")
+        }
+        for member in initialCluster {
+            for url in member.peerURLs where url.scheme.isUnix {
+                throw .refused(
+                    setting: "--initial-cluster with \(url)",
+                    reason: "Unix sockets come with a later version")
+            }
         }
         for url in listenMetricsURLs where url.port != 0 {
             let clash = (listenClientURLs + listenClientHTTPURLs).first {
@@ -95,11 +122,21 @@ extension Configuration {
         }
     }
 
+    /// A cluster that elects more slowly helps nobody (etcd's own bound).
+    private static let electionTimeoutMillisecondsMax = 50_000
+
     private func checkTimes() throws(ConfigurationError) {
         guard electionTimeoutMilliseconds >= 5 * heartbeatIntervalMilliseconds else {
             throw .conflict(
-                text: "--election-timeout (\(electionTimeoutMilliseconds) ms) must be at least "
-                    + "5 times --heartbeat-interval (\(heartbeatIntervalMilliseconds) ms)")
+                text:
+                    "--election-timeout[\(electionTimeoutMilliseconds)ms] should be at least as 5 "
+                    + "times as --heartbeat-interval[\(heartbeatIntervalMilliseconds)ms]")
+        }
+        guard electionTimeoutMilliseconds <= Self.electionTimeoutMillisecondsMax else {
+            throw .conflict(
+                text:
+                    "--election-timeout[\(electionTimeoutMilliseconds)ms] is too long, and should "
+                    + "be set less than \(Self.electionTimeoutMillisecondsMax)ms")
         }
     }
 

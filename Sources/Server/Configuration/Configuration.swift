@@ -15,6 +15,8 @@ struct Configuration: Sendable, Equatable {
     var listenClientHTTPURLs: [EndpointURL] = []
     var listenMetricsURLs: [EndpointURL] = []
     var listenPeerURLs: [EndpointURL] = []
+    /// Whether that is the default, which nobody asked for.
+    var listensToPeersByDefault = false
     var advertiseClientURLs: [EndpointURL] = []
 
     // The cluster at its first start.
@@ -22,15 +24,21 @@ struct Configuration: Sendable, Equatable {
     var initialCluster: [InitialMember] = []
     var initialClusterToken = ""
     var initialClusterState = InitialClusterState.new
+    /// Whether membership changes that could lose the quorum are refused.
     var strictReconfigCheck = true
     var maxLearners = 1
+    /// Whether the leader promotes every learner once it has caught up.
+    var autoPromote = false
 
     // Raft.
     var heartbeatIntervalMilliseconds = 0
     var electionTimeoutMilliseconds = 0
-    /// Applied entries between two checkpoints of the database.
-    var snapshotCount: UInt64 = 0
+    /// Whether a member asks, before it stands for election, if it could win.
     var preVote = true
+    /// Bytes of the log that are kept for members that are behind, beyond what recovery needs.
+    var logRetentionBytes: Int64 = 0
+    /// How fast a snapshot is sent to a member; nil for as fast as the connection takes it.
+    var snapshotBytesPerSecond: Int64?
 
     // TLS of the client listeners.
     var certFile = ""
@@ -40,6 +48,9 @@ struct Configuration: Sendable, Equatable {
     var tlsMinVersion: TLSVersionSetting?
     var tlsMaxVersion: TLSVersionSetting?
     var cipherSuites: [CipherSuite] = []
+
+    // TLS between members.
+    var peerTLS = PeerTLSSettings()
 
     // Limits.
     var maxRequestBytes = 0

@@ -168,6 +168,9 @@ extension FlagValue {
     static let anyNumber = custom("number") { text, _ throws(ValueProblem) in
         _ = try requireInteger(text, in: Int64.min...Int64.max)
     }
+    static let positiveNumber = custom("number") { text, _ throws(ValueProblem) in
+        _ = try requireInteger(text, in: 1...UInt64.max)
+    }
     static let anyDuration = custom(durationPlaceholder) { text, _ throws(ValueProblem) in
         _ = try requireDuration(text, atLeast: .zero)
     }

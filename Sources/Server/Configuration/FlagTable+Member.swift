@@ -4,8 +4,8 @@
 
 extension FlagTable {
     static let noAuthYet = "users and roles come with a later version"
-    static let noPeersYet = "one node has no peers yet; clusters come with a later version"
-    static let clustersLater = "clusters of several members come with a later version"
+    private static let peersArePinged =
+        "a peer from which nothing comes for 5 s is connected to anew"
 
     static let member: [Flag] = [
         Flag("name", default: "default", .member, .text(\.name), "Human name of this member."),
@@ -29,27 +29,37 @@ extension FlagTable {
             "Where to serve only /metrics, /health, /livez and /readyz."),
         Flag(
             "listen-peer-urls", default: "http://localhost:2380", .member,
-            .withoutEffect(noPeersYet), .bindURLs(\.listenPeerURLs), "Where to listen for peers."),
+            .bindURLs(\.listenPeerURLs), "Where to listen for other members."),
         Flag(
             "snapshot-count", default: "10000", .member,
             .withoutEffect("checkpoints follow the memory that changed pages take"),
-            .integer(\.snapshotCount, in: 1...UInt64.max),
-            "Log entries between two checkpoints of the database."),
+            .positiveNumber, "Log entries between two checkpoints of the database."),
         Flag(
             "heartbeat-interval", default: "100", .member,
             .integer(\.heartbeatIntervalMilliseconds, in: 1...50_000),
             "Milliseconds between heartbeats of the leader."),
         Flag(
             "election-timeout", default: "1000", .member,
-            .integer(\.electionTimeoutMilliseconds, in: 1...50_000),
-            "Milliseconds without heartbeat before an election; at least 5 heartbeats."),
+            .integer(\.electionTimeoutMilliseconds, in: 1...Int(Int32.max)),
+            "Milliseconds without heartbeat before an election; 5 heartbeats to 50000."),
         Flag(
             "initial-election-tick-advance", default: "true", .member,
-            .withoutEffect("one node elects itself at once"), .anyBoolean,
+            .withoutEffect("elections at a start follow the rules of all others"), .anyBoolean,
             "Shorten the first election timeout."),
         Flag(
-            "pre-vote", default: "true", .member, .withoutEffect(noPeersYet), .boolean(\.preVote),
-            "Ask before standing for election."),
+            "pre-vote", default: "true", .member, .boolean(\.preVote),
+            "Ask whether an election can be won before standing for it."),
+        Flag(
+            "martlet-log-retention-bytes", default: "268435456", .member,
+            .integer(\.logRetentionBytes, in: 0...Int64.max),
+            "Log kept for members that are behind; those further behind get a snapshot."),
+        Flag(
+            "martlet-snapshot-bytes-per-second", default: "0", .member,
+            .custom("number") { text, configuration throws(ValueProblem) in
+                let rate = try FlagValue.requireInteger(text, in: 0...Int64.max)
+                configuration.snapshotBytesPerSecond = rate == 0 ? nil : rate
+            },
+            "How fast a snapshot is sent to a member; 0 = as fast as it takes it."),
         Flag(
             "socket-reuse-address", key: "socket-options.reuse-address", default: "false", .member,
             .withoutEffect("listening sockets always reuse their address"), .anyBoolean,
@@ -59,11 +69,11 @@ extension FlagTable {
             .withoutEffect("two processes cannot share one data directory"), .anyBoolean,
             "Let several processes listen on one port."),
         Flag(
-            "raft-read-timeout", key: nil, default: "5s", .member, .withoutEffect(noPeersYet),
-            .anyDuration, "Read timeout of peer connections."),
+            "raft-read-timeout", key: nil, default: "5s", .member,
+            .withoutEffect(peersArePinged), .anyDuration, "Read timeout of peer connections."),
         Flag(
-            "raft-write-timeout", key: nil, default: "5s", .member, .withoutEffect(noPeersYet),
-            .anyDuration, "Write timeout of peer connections."),
+            "raft-write-timeout", key: nil, default: "5s", .member,
+            .withoutEffect(peersArePinged), .anyDuration, "Write timeout of peer connections."),
         Flag(
             "config-file", key: nil, default: "", .member, .anyText,
             "YAML file with all settings; flags and variables are then ignored."),
@@ -84,23 +94,26 @@ extension FlagTable {
             .custom("members") { text, configuration throws(ValueProblem) in
                 configuration.initialCluster = try InitialMember.list(text)
             },
-            "Members at the first start, as name=url,name=url; one member in this version."),
+            "Members at the first start, as name=url,name=url; a name may repeat."),
         Flag(
             "initial-cluster-state", default: "new", .cluster, .choice(\.initialClusterState),
-            "\"new\" founds a cluster, \"existing\" joins one (with a later version)."),
+            "\"new\" founds a cluster, \"existing\" joins one, also after a lost disk."),
         Flag(
             "initial-cluster-token", default: "etcd-cluster", .cluster,
             .text(\.initialClusterToken),
             "Name of the cluster at its first start; part of all ids."),
         Flag(
-            "strict-reconfig-check", default: "true", .cluster, .withoutEffect(noPeersYet),
-            .boolean(\.strictReconfigCheck),
+            "strict-reconfig-check", default: "true", .cluster, .boolean(\.strictReconfigCheck),
             "Refuse membership changes that would lose the quorum."),
         Flag(
-            "max-learners", default: "1", .cluster, .withoutEffect(noPeersYet),
+            "max-learners", default: "1", .cluster,
             .integer(\.maxLearners, in: 0...1_000), "Most learners at a time."),
         Flag(
-            "snapshot-catchup-entries", default: "5000", .cluster, .withoutEffect(noPeersYet),
+            "martlet-auto-promote", default: "false", .cluster, .boolean(\.autoPromote),
+            "Promote every learner as soon as it has caught up."),
+        Flag(
+            "snapshot-catchup-entries", default: "5000", .cluster,
+            .withoutEffect("see --martlet-log-retention-bytes: what is kept is counted in bytes"),
             former: ["experimental-snapshot-catchup-entries"], .anyNumber,
             "Log entries kept for slow members."),
     ]

@@ -12,6 +12,7 @@ extension FlagTable {
     private static let checkedOnRead = "every page is checked whenever it is read"
     private static let noSlowLog = "slow requests are not logged yet; see the metrics"
     private static let noGates = "what etcd switches by gates is always on here, or not built yet"
+    private static let noDowngrade = "a downgrade of the cluster is not part of this version"
     private static let noTracing = "distributed tracing is not part of this version"
 
     static let limits: [Flag] = [
@@ -148,7 +149,7 @@ extension FlagTable {
         ignored(
             "bootstrap-defrag-threshold-megabytes", "0", "free space is given back while running",
             .anyNumber),
-        ignored("downgrade-check-time", "5s", noPeersYet, .anyDuration),
+        ignored("downgrade-check-time", "5s", noDowngrade, .anyDuration),
         ignored("enable-distributed-tracing", "false", noTracing, .anyBoolean),
         ignored("distributed-tracing-address", "localhost:4317", noTracing, .anyText),
         ignored("distributed-tracing-instance-id", "", noTracing, .anyText),

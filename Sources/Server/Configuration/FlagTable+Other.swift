@@ -6,6 +6,7 @@ extension FlagTable {
     private static let notThisEngine = "it tunes a storage engine that is not used here"
     private static let noDiscovery = "give --initial-cluster; discovery comes with a later version"
     private static let noV2 = "the v2 API is not served"
+    private static let noMixedCluster = "members of Martlet and of etcd form no common cluster"
     private static let noProxy = "the v2 proxy is gone; clients connect to the members"
 
     static let other: [Flag] = engine + v2 + discovery
@@ -24,7 +25,7 @@ extension FlagTable {
         refused("enable-v2", "false", noV2, .anyBoolean),
         refused("experimental-enable-v2v3", "", noV2, .anyText),
         ignored("v2-deprecation", "not-yet", noV2, .anyText),
-        ignored("next-cluster-version-compatible", "false", noPeersYet, .anyBoolean),
+        ignored("next-cluster-version-compatible", "false", noMixedCluster, .anyBoolean),
         refused("proxy", "off", noProxy, .anyText),
         ignored("proxy-dial-timeout", "1000", noProxy, .anyNumber),
         ignored("proxy-failure-wait", "5000", noProxy, .anyNumber),

@@ -59,36 +59,52 @@ extension FlagTable {
     ]
 
     private static let peerSecurity: [Flag] = [
-        peerText("peer-cert-file", "cert-file", "Certificate for peer connections."),
-        peerText("peer-key-file", "key-file", "Key of that certificate."),
-        peerText("peer-trusted-ca-file", "trusted-ca-file", "CA of the peers' certificates."),
-        peerText("peer-client-cert-file", "client-cert-file", "Certificate towards peers."),
-        peerText("peer-client-key-file", "client-key-file", "Key of that certificate."),
-        peerText("peer-cert-allowed-cn", "allowed-cn", "Common name that peers must carry."),
-        peerText(
-            "peer-cert-allowed-hostname", "allowed-hostname", "Host name that peers must carry."),
-        Flag(
-            "peer-crl-file", key: nil, default: "", .security, .withoutEffect(noPeersYet), .anyText,
-            "Revocation list for peer certificates."),
-        Flag(
-            "peer-client-cert-auth", key: "peer-transport-security.client-cert-auth",
-            default: "false", .security, .withoutEffect(noPeersYet), .anyBoolean,
-            "Demand certificates of peers."),
-        Flag(
-            "peer-auto-tls", key: "peer-transport-security.auto-tls", default: "false", .security,
-            .withoutEffect(noPeersYet), .anyBoolean, "Make a certificate for peer connections."),
+        peer(
+            "peer-cert-file", "cert-file", .text(\.peerTLS.certFile),
+            "Certificate for peer connections."),
+        peer("peer-key-file", "key-file", .text(\.peerTLS.keyFile), "Key of that certificate."),
+        peer(
+            "peer-trusted-ca-file", "trusted-ca-file", .text(\.peerTLS.trustedCAFile),
+            "CA that peers' certificates must come from; peers then need one."),
+        peer(
+            "peer-client-cert-file", "client-cert-file", .text(\.peerTLS.clientCertFile),
+            "Certificate towards peers; empty = that of --peer-cert-file."),
+        peer(
+            "peer-client-key-file", "client-key-file", .text(\.peerTLS.clientKeyFile),
+            "Key of that certificate."),
+        peer(
+            "peer-cert-allowed-cn", "allowed-cn", .words(\.peerTLS.allowedCommonNames),
+            "Common names, of which a peer's certificate must carry one."),
+        peer(
+            "peer-cert-allowed-hostname", "allowed-hostname", .words(\.peerTLS.allowedHostnames),
+            "Host names, of which a peer's certificate must carry one."),
+        peer(
+            "peer-client-cert-auth", "client-cert-auth", default: "false",
+            .boolean(\.peerTLS.clientCertAuth), "Demand certificates of peers."),
         Flag(
             "peer-skip-client-san-verification",
             key: "peer-transport-security.skip-client-san-verification", default: "false",
-            .security, .withoutEffect(noPeersYet),
-            former: ["experimental-peer-skip-client-san-verification"], .anyBoolean,
+            .security, former: ["experimental-peer-skip-client-san-verification"],
+            .boolean(\.peerTLS.skipsClientSANVerification),
             "Do not compare a peer's address with its certificate."),
+        Flag(
+            "peer-crl-file", key: nil, default: "", .security,
+            .refused("revocation lists would not be enforced in this version"), .anyText,
+            "Revocation list for peer certificates."),
+        Flag(
+            "peer-auto-tls", key: "peer-transport-security.auto-tls", default: "false", .security,
+            .refused(
+                "give --peer-cert-file and --peer-key-file; self-made certificates come with a "
+                    + "later version"), .anyBoolean, "Make a certificate for peer connections."),
     ]
 
-    private static func peerText(_ name: String, _ key: String, _ help: String) -> Flag {
+    private static func peer(
+        _ name: String, _ key: String, default defaultText: String = "", _ value: FlagValue,
+        _ help: String
+    ) -> Flag {
         Flag(
-            name, key: "peer-transport-security.\(key)", default: "", .security,
-            .withoutEffect(noPeersYet), .anyText, help)
+            name, key: "peer-transport-security.\(key)", default: defaultText, .security, value,
+            help)
     }
 
     static let auth: [Flag] = [
@@ -115,7 +131,7 @@ extension FlagTable {
             "Never sync to disk: a crash of the machine loses acknowledged writes."),
         Flag(
             "force-new-cluster", default: "false", .unsafe,
-            .withoutEffect("a cluster of one has no other members to drop"), .anyBoolean,
+            .refused("recovery from one member comes with a later version"), .anyBoolean,
             "Keep the data and drop all other members."),
     ]
 }

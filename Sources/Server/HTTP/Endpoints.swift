@@ -172,6 +172,8 @@ final class Endpoints {
             report(isCorrupt ? "alarm activated: CORRUPT" : nil)
         case "linearizable_read": front.probeRead(linearizable: true, report)
         case "serializable_read": front.probeRead(linearizable: false, report)
+        case "non_learner":
+            report(front.context.status.isLearner ? "this member is a learner" : nil)
         default: report(nil)
         }
     }

@@ -27,6 +27,11 @@ struct Lease: Equatable, Sendable {
     var deadline: Tick
     /// Seconds last written down by `LeaseTable`; below `timeToLive` only after a checkpoint.
     var checkpointed: Int64
+
+    /// Gives it its full time again, from `now` on or from a later renewal.
+    mutating func renew(now: Tick) {
+        deadline = max(deadline, now.advanced(milliseconds: UInt64(timeToLive) * 1000))
+    }
 }
 
 /// All leases with their deadlines; on the leader only.
@@ -35,35 +40,72 @@ struct LeaseClock: Sendable {
     private var leases: [Int64: Lease] = [:]
     // A binary heap, soonest first; ties by id, so that expiry is the same on every run.
     private var heap: [(deadline: Tick, id: Int64)] = []
+    // Where loops renew leases; copies of this share it.
+    private var board = LeaseBoard()
 
     /// The number of leases.
     var count: Int { leases.count }
 
-    subscript(id: Int64) -> Lease? { leases[id] }
+    subscript(id: Int64) -> Lease? { leases[id].map(withRenewal) }
+
+    private func withRenewal(_ lease: Lease) -> Lease {
+        var lease = lease
+        if let renewed = board.renewed(lease.id) { lease.renew(now: renewed) }
+        return lease
+    }
 
     /// Adds a lease or replaces one of the same id.
     mutating func insert(_ lease: Lease) {
+        _ = board.takeOff(lease.id)
         leases[lease.id] = lease
         push((lease.deadline, lease.id))
     }
 
     /// Forgets a lease.
     mutating func remove(_ id: Int64) {
+        _ = board.takeOff(id)
         // Its heap entry goes when it comes up.
         leases[id] = nil
     }
 
     /// Gives a lease its full time again; nil if there is none (L3).
     mutating func renew(_ id: Int64, now: Tick) -> Lease? {
-        guard var lease = leases[id] else { return nil }
-        lease.deadline = now.advanced(milliseconds: UInt64(lease.timeToLive) * 1000)
-        leases[id] = lease
-        return lease
+        #if SIMULATION
+            if ServerBug.leaseRenewalIgnored.isPlanted { return leases[id] }
+        #endif
+        settle(id)
+        leases[id]?.renew(now: now)
+        return leases[id]
+    }
+
+    /// Takes a lease off the board, with what loops did to it.
+    mutating func settle(_ id: Int64) {
+        if let renewed = board.takeOff(id) { leases[id]?.renew(now: renewed) }
+    }
+
+    /// Takes all leases off the board: from now on only the replica renews them, and what is said of them
+    /// misses no renewal.
+    mutating func settleAll() {
+        for lease in bySoonestExpiry() { settle(lease.id) }
     }
 
     /// Notes what was written down.
     mutating func checkpoint(_ id: Int64, remaining: Int64) {
+        // The next renewal has to come by the replica again, which writes down that it was one.
+        settle(id)
         leases[id]?.checkpointed = remaining
+    }
+
+    /// Begins to share leases by an empty board.
+    mutating func use(_ board: LeaseBoard) {
+        board.clear()
+        self.board = board
+    }
+
+    /// Lets event loops renew a lease, unless a renewal has to be written down.
+    func share(_ lease: Lease) {
+        guard lease.checkpointed >= lease.timeToLive else { return }
+        board.put(lease.id, timeToLive: lease.timeToLive)
     }
 
     /// When to look again; nil without leases.
@@ -76,6 +118,7 @@ struct LeaseClock: Sendable {
         var ids: [Int64] = []
         while ids.count < limit, let first = heap.first, first.deadline <= now {
             pop()
+            settle(first.id)
             guard let lease = leases[first.id] else { continue }
             if lease.deadline > now {
                 push((lease.deadline, lease.id))
@@ -95,7 +138,7 @@ struct LeaseClock: Sendable {
 
     /// All leases, soonest expiry first (L5).
     func bySoonestExpiry() -> [Lease] {
-        leases.values.sorted { ($0.deadline, $0.id) < ($1.deadline, $1.id) }
+        leases.values.map(withRenewal).sorted { ($0.deadline, $0.id) < ($1.deadline, $1.id) }
     }
 
     private mutating func push(_ entry: (deadline: Tick, id: Int64)) {

@@ -8,15 +8,19 @@ internal import Storage
 struct DueWork {
     var expired: [Int64] = []
     var checkpoints: [(id: Int64, remaining: Int64)] = []
+    /// Answers that wait for the checkpoints.
+    var renewed: [Batch.Answer] = []
     var compactTo: Int64?
     var compacts = false
     var givesBack = false
     /// Raise, or clear, the alarm that the disk is full.
     var diskAlarm: Bool?
+    /// Raise the alarm that this member's data is damaged.
+    var raisesCorrupt = false
 
     var isEmpty: Bool {
-        expired.isEmpty && checkpoints.isEmpty && compactTo == nil && !compacts && !givesBack
-            && diskAlarm == nil
+        expired.isEmpty && checkpoints.isEmpty && renewed.isEmpty && compactTo == nil && !compacts
+            && !givesBack && diskAlarm == nil && !raisesCorrupt
     }
 }
 
@@ -27,6 +31,8 @@ struct BackgroundWork {
     private(set) var nextLeaseCheck = Tick(milliseconds: 0)
     private var nextLeaseCheckpoint = Tick(milliseconds: 0)
     private var urgentCheckpoints: [Int64] = []
+    /// Answers that leave with the checkpoints above.
+    private var renewalWaiters: [Batch.Answer] = []
     private var nextCompactionStep: Tick?
     private var nextGiveBack: Tick?
     private var autoCompactor: AutoCompactor
@@ -34,6 +40,12 @@ struct BackgroundWork {
     private let sleepMilliseconds: UInt64
     private var isLeading = false
     private var diskAlarm: Bool?
+    private var corruptAlarm = CorruptAlarm.none
+
+    /// Damage that nobody can repair is told once; the alarm stays until an operator ends it.
+    private enum CorruptAlarm {
+        case none, due, raised
+    }
 
     init(settings: ReplicaSettings) {
         autoCompactor = AutoCompactor(settings.autoCompaction)
@@ -51,16 +63,30 @@ struct BackgroundWork {
         autoCompactor.start(now: now)
     }
 
-    /// Writes a renewed lease down as full again (L11).
-    mutating func checkpointSoon(_ id: Int64) {
-        if urgentCheckpoints.count < ReplicaLimits.leaseCheckpointsPerBatchMax {
-            urgentCheckpoints.append(id)
-        }
+    /// Another member leads from now on, or nobody; returns the answers that will not come.
+    mutating func followed() -> [Batch.Answer] {
+        defer { (compactionWaiters, renewalWaiters) = ([], []) }
+        isLeading = false
+        urgentCheckpoints = []
+        nextCompactionStep = nil
+        nextGiveBack = nil
+        return compactionWaiters + renewalWaiters
+    }
+
+    /// Writes a renewed lease down as full again (L11), and then answers.
+    mutating func checkpointSoon(_ id: Int64, answering answer: Batch.Answer) {
+        urgentCheckpoints.append(id)
+        renewalWaiters.append(answer)
     }
 
     /// The disk is full, or has space again: the alarm follows, unlike that of the quota by itself.
     mutating func diskChanged(isFull: Bool) {
         diskAlarm = isFull
+    }
+
+    /// This member's data is damaged and there is no healthy copy.
+    mutating func raiseCorrupt() {
+        if corruptAlarm == .none { corruptAlarm = .due }
     }
 
     /// When there will be something to do, leases apart.
@@ -79,7 +105,8 @@ struct BackgroundWork {
             nextLeaseCheck = now.advanced(milliseconds: ReplicaLimits.leaseCheckMilliseconds)
         }
         if !urgentCheckpoints.isEmpty || nextLeaseCheckpoint <= now {
-            due.checkpoints = takeCheckpoints(now: now, leases: executor.leases)
+            due.checkpoints = takeCheckpoints(now: now, leases: &executor.leases)
+            swap(&due.renewed, &renewalWaiters)
         }
         if let step = nextCompactionStep, step <= now {
             due.compacts = true
@@ -89,6 +116,10 @@ struct BackgroundWork {
             due.givesBack = true
             nextGiveBack = nil
         }
+        if corruptAlarm == .due {
+            due.raisesCorrupt = true
+            corruptAlarm = .raised
+        }
         due.diskAlarm = diskAlarm
         diskAlarm = nil
         due.compactTo = autoCompactor.due(
@@ -97,7 +128,7 @@ struct BackgroundWork {
     }
 
     private mutating func takeCheckpoints(
-        now: Tick, leases: LeaseClock
+        now: Tick, leases: inout LeaseClock
     ) -> [(id: Int64, remaining: Int64)] {
         var ids = urgentCheckpoints
         urgentCheckpoints = []
@@ -108,9 +139,14 @@ struct BackgroundWork {
                 .filter { $0.timeToLive > ReplicaLimits.leaseCheckpointTTLMin }
                 .prefix(ReplicaLimits.leaseCheckpointsPerBatchMax).map { $0.id }
         }
-        return ids.compactMap { id in
-            leases[id].map { (id, Int64($0.deadline.since(now) / 1000)) }
+        var checkpoints: [(id: Int64, remaining: Int64)] = []
+        for id in ids {
+            // A renewal from here on comes by the replica, which writes it down.
+            leases.settle(id)
+            guard let lease = leases[id] else { continue }
+            checkpoints.append((id, Int64(lease.deadline.since(now) / 1000)))
         }
+        return checkpoints
     }
 
     /// Does what was due, inside the batch's transaction.
@@ -119,7 +155,9 @@ struct BackgroundWork {
         output: any ReplicaOutput
     ) throws(RequestFailure) {
         for id in due.expired { try executor.expire(id) }
+        answers += due.renewed
         for item in due.checkpoints { try executor.checkpoint(item.id, remaining: item.remaining) }
+        if due.raisesCorrupt { try executor.raiseCorrupt() }
         if let isFull = due.diskAlarm { try executor.setDiskAlarm(isFull) }
         if let revision = due.compactTo {
             try executor.beginCompaction(at: revision)

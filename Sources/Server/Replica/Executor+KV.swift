@@ -29,12 +29,7 @@ extension Executor {
     func put(
         _ request: PutRequest, header: ResponseHeader, into writer: inout ProtoWriter
     ) throws(RequestFailure) {
-        let current = try storing { () throws(StorageError) in
-            try request.key.withUnsafeBytes { (key) throws(StorageError) in
-                try keys.reader.record(of: key)
-            }
-        }
-        let live = current?.isLive == true ? current : nil
+        let live = try request.needsFormer ? liveRecord(of: request.key) : nil
         if request.lease != 0, leases[request.lease] == nil { throw .refused(.leaseNotFound) }
         if request.ignoreValue || request.ignoreLease, live == nil { throw .refused(.keyNotFound) }
         let lease = request.ignoreLease ? live?.lease ?? 0 : request.lease
@@ -48,16 +43,26 @@ extension Executor {
             } else {
                 writer.putResponse(header, previous: nil)
             }
-            let record = try request.key.withUnsafeBytes { (key) throws(StorageError) in
+            let (record, former) = try request.key.withUnsafeBytes { (key) throws(StorageError) in
                 try value.withUnsafeBytes { (value) throws(StorageError) in
-                    try keys.put(key, value: value, lease: lease, replacing: current)
+                    try keys.put(key, value: value, lease: lease)
                 }
             }
-            events.append(
+            let previous = former.flatMap { $0.isLive ? $0.revision : nil }
+            events?.append(
                 ChangeEvent(
                     key: request.key, value: value, record: record,
-                    previous: live?.revision ?? PackedRevision(rawValue: 0)))
+                    previous: previous ?? PackedRevision(rawValue: 0)))
         }
+    }
+
+    private func liveRecord(of key: Bytes) throws(RequestFailure) -> KeyRecord? {
+        let record = try storing { () throws(StorageError) in
+            try key.withUnsafeBytes { (key) throws(StorageError) in
+                try keys.reader.record(of: key)
+            }
+        }
+        return record?.isLive == true ? record : nil
     }
 
     private func currentValue(_ live: KeyRecord?) throws(RequestFailure) -> Bytes {
@@ -114,7 +119,7 @@ extension Executor {
         tombstone.revision = place
         tombstone.version = 0
         tombstone.lease = 0
-        events.append(
+        events?.append(
             ChangeEvent(key: key, value: Bytes(), record: tombstone, previous: record.revision))
     }
 
@@ -147,15 +152,23 @@ extension Executor {
         }
     }
 
-    /// Raises or clears this member's NOSPACE alarm as its disk is full or not.
+    /// Raises this member's NOSPACE alarm as its disk is full, or clears the one that a full disk raised.
+    ///
+    /// The leader that raised it need not be the one that clears it: who did is written down.
     func setDiskAlarm(_ isFull: Bool) throws(RequestFailure) {
-        let row = AlarmRow(member: identity.memberID, kind: AlarmType.noSpace.rawValue)
-        if isFull { try raise(row) }
         try storing { () throws(StorageError) in
-            if isFull { return try meta.set(.diskAlarm, to: 1) }
-            try meta.remove(.diskAlarm)
-            try alarmTable.clear(row)
+            if let member = try meta.value(.diskAlarm) {
+                try alarmTable.clear(
+                    AlarmRow(
+                        member: UInt64(bitPattern: member), kind: AlarmType.noSpace.rawValue))
+                try meta.remove(.diskAlarm)
+            }
             alarms = try alarmTable.all()
+        }
+        guard isFull else { return }
+        try raise(AlarmRow(member: identity.memberID, kind: AlarmType.noSpace.rawValue))
+        try storing { () throws(StorageError) in
+            try meta.set(.diskAlarm, to: Int64(bitPattern: identity.memberID))
         }
     }
 
@@ -167,4 +180,9 @@ extension Executor {
             alarms = try alarmTable.all()
         }
     }
+}
+
+extension PutRequest {
+    /// Whether what the key is now decides about the put or is shown in its answer.
+    fileprivate var needsFormer: Bool { prevKV || ignoreValue || ignoreLease }
 }

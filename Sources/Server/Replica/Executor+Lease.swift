@@ -22,6 +22,14 @@ extension Executor {
             Lease(
                 id: id, timeToLive: ttl, deadline: now.advanced(milliseconds: UInt64(ttl) * 1000),
                 checkpointed: ttl))
+        #if SIMULATION
+            if ServerBug.leaseHalved.isPlanted {
+                leases.insert(
+                    Lease(
+                        id: id, timeToLive: ttl,
+                        deadline: now.advanced(milliseconds: UInt64(ttl) * 500), checkpointed: ttl))
+            }
+        #endif
         var writer = ProtoWriter()
         writer.leaseGrantResponse(header(revision: keys.revision), id: id, ttl: ttl)
         return writer.take()
@@ -49,6 +57,9 @@ extension Executor {
             throw .refused(.requestTooLarge)
         }
         try storing { () throws(StorageError) in
+            #if SIMULATION
+                if ServerBug.leaseKeysForgotten.isPlanted { return try leaseTable.remove(id) }
+            #endif
             for (key, record) in attached { try delete(key, record) }
             try leaseTable.remove(id)
         }

@@ -18,11 +18,24 @@ extension Executor {
 
     /// Makes a revision the compacted one; its rows go in steps.
     func beginCompaction(at revision: Int64) throws(RequestFailure) {
+        #if SIMULATION
+            if ServerBug.compactsOneMore.isPlanted, revision < keys.revision {
+                try storing { () throws(StorageError) in try compactor.begin(at: revision + 1) }
+                compacted = revision + 1
+                hasNewCompaction = true
+                return
+            }
+        #endif
         try storing { () throws(StorageError) in
             try compactor.begin(at: revision)
         }
         compacted = revision
         hasNewCompaction = true
+    }
+
+    /// Raises CORRUPT for this member: from now on nothing is written (M4).
+    func raiseCorrupt() throws(RequestFailure) {
+        try raise(AlarmRow(member: identity.memberID, kind: AlarmType.corrupt.rawValue))
     }
 
     func alarm(_ request: AlarmRequest) throws(RequestFailure) -> [UInt8] {

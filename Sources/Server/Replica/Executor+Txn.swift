@@ -48,6 +48,9 @@ extension Executor {
             case .put(let request):
                 let open = writer.openResponseOp(.put, expectedBytes: Self.putAnswerBytesExpected)
                 try put(request, header: .inTxn(revision: keys.nextRevision), into: &writer)
+                #if SIMULATION
+                    if ServerBug.txnInTwoRevisions.isPlanted { keys.finishRequest() }
+                #endif
                 writer.close(open)
             case .deleteRange(let request):
                 let open = writer.openResponseOp(.deleteRange)

@@ -16,6 +16,10 @@ struct ExecutorSettings: Equatable, Sendable {
     var minimumLeaseTTL: Int64 = 2
     /// The greatest number of bytes in use; nil for none (M3).
     var quotaBytes: Int64?
+    /// Whether membership changes that could lose the quorum are refused (K3).
+    var strictReconfigCheck = true
+    /// The most learners at a time (K2).
+    var maxLearners = 1
 }
 
 /// What became of a request.
@@ -24,6 +28,10 @@ enum Execution: Sendable {
     case answer([UInt8])
     /// Answer with these bytes once the running compaction has removed its rows too (C4).
     case answerWhenCompacted([UInt8])
+    /// Answer with these bytes once the batch is committed; it has changed the table `member`.
+    ///
+    /// `Executor.members` says who they are from this batch on.
+    case memberChange(bytes: [UInt8])
 }
 
 /// Carries out requests one after another; confined to the replica loop.
@@ -37,17 +45,27 @@ final class Executor {
     let compactor: Compactor
     let leaseTable: LeaseTable
     let alarmTable: AlarmTable
+    let memberTable: MemberTable
+    let removedMemberTable: RemovedMemberTable
     let meta: MetaTable
     var leases: LeaseClock
     var leaseIDs: LeaseIDGenerator
     /// The alarms that are raised, as stored.
     var alarms: [AlarmRow]
+    /// The members as stored, by ascending id.
+    var members: [MemberRow]
+    /// What is known of the other members now; asked for by membership changes only.
+    ///
+    /// Until somebody sets it nobody can be heard, so that changes are refused rather than dared.
+    var clusterView: () -> ClusterView = { ClusterView() }
     /// The compacted revision; -1 on a store never compacted (C2).
     var compacted: Int64
-    /// Changes of the open batch, in order.
-    var events: [ChangeEvent] = []
+    /// Changes of the open batch, in order; nil where no loop wants them.
+    var events: [ChangeEvent]? = []
     /// Whether the last request changed keys.
     private(set) var hasChangedKeys = false
+    /// Who answers the client: the member that it asked (G4).
+    var answeringMember: UInt64
     /// Whether a compaction began since `takeNewCompaction`.
     var hasNewCompaction = false
     /// Time, term and space of the open batch.
@@ -64,18 +82,31 @@ final class Executor {
         leaseIDs: LeaseIDGenerator, now: Tick, leaseGrace: UInt64
     ) throws(StorageError) {
         self.identity = identity
+        answeringMember = identity.memberID
         self.settings = settings
         self.leaseIDs = leaseIDs
         keys = try KeyWriter(connection: connection)
         compactor = try Compactor(connection: connection)
         leaseTable = try LeaseTable(connection: connection)
         alarmTable = try AlarmTable(connection: connection)
+        memberTable = try MemberTable(connection: connection)
+        removedMemberTable = try RemovedMemberTable(connection: connection)
         meta = try MetaTable(connection: connection)
         alarms = try alarmTable.all()
+        members = try memberTable.all()
         compacted = try compactor.compacted() ?? -1
         leases = LeaseClock()
         for row in try leaseTable.all() {
             let remaining = UInt64(max(row.remaining, 0)) * 1000
+            #if SIMULATION
+                if ServerBug.leaseEndsWithLeader.isPlanted {
+                    leases.insert(
+                        Lease(
+                            id: row.id, timeToLive: row.timeToLive, deadline: now,
+                            checkpointed: row.remaining))
+                    continue
+                }
+            #endif
             leases.insert(
                 Lease(
                     id: row.id, timeToLive: row.timeToLive,
@@ -85,7 +116,10 @@ final class Executor {
     }
 
     /// Begins a batch.
-    func beginBatch(now: Tick, term: UInt64, bytesInUse: Int64, isDiskFull: Bool) {
+    func beginBatch(
+        now: Tick, term: UInt64, bytesInUse: Int64, isDiskFull: Bool, recordsEvents: Bool = true
+    ) {
+        events = recordsEvents ? [] : nil
         self.now = now
         self.term = term
         self.bytesInUse = bytesInUse
@@ -100,7 +134,8 @@ final class Executor {
 
     /// What readers of the tip will find in its header.
     var stateHeader: StateHeader {
-        StateHeader(revision: keys.revision, compactedRevision: compacted)
+        StateHeader(
+            revision: keys.revision, compactedRevision: compacted, spare: Int64(alarmKinds))
     }
 
     /// The kinds of alarm that are raised, one bit each.
@@ -109,7 +144,7 @@ final class Executor {
     }
 
     /// Hands over the batch's changes.
-    func takeEvents() -> [ChangeEvent] {
+    func takeEvents() -> [ChangeEvent]? {
         defer { events = [] }
         return events
     }
@@ -117,7 +152,7 @@ final class Executor {
     /// A header at a revision (G4).
     func header(revision: Int64) -> ResponseHeader {
         ResponseHeader(
-            clusterID: identity.clusterID, memberID: identity.memberID, revision: revision,
+            clusterID: identity.clusterID, memberID: answeringMember, revision: revision,
             raftTerm: term)
     }
 
@@ -138,7 +173,14 @@ final class Executor {
         case .leaseGrant(let request): return .answer(try grant(request))
         case .leaseRevoke(let request): return .answer(try revoke(request))
         case .alarm(let request): return .answer(try alarm(request))
-        case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .readIndex, .subscribe:
+        case .memberAdd(let request, let nonce): return try addMember(request, nonce: nonce)
+        case .memberRemove(let request): return try removeMember(request)
+        case .memberUpdate(let request): return try updateMember(request)
+        case .memberPromote(let request): return try promoteMember(request)
+        case .publishMember(let request): return try publishMember(request)
+        case .memberReplace(let request, let nonce):
+            return try replaceMember(request, nonce: nonce)
+        case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .moveLeader, .readIndex, .subscribe:
             preconditionFailure("\(body) does not go through the log")
         }
     }

@@ -26,7 +26,7 @@ struct Tip {
 struct Batch {
     /// An answer that leaves with the commit.
     struct Answer {
-        let ticket: CallTicket
+        let origin: RequestOrigin
         let content: Content
 
         enum Content {
@@ -36,28 +36,35 @@ struct Batch {
     }
 
     let index: UInt64
+    let term: UInt64
     /// The entry's size.
     let byteCount: Int
     var answers: [Answer]
-    let events: [ChangeEvent]
+    /// Nil if no loop wanted them when the batch was carried out.
+    let events: [ChangeEvent]?
     let header: StateHeader
-    let alarmKinds: UInt8
+    let changesMembers: Bool
 }
 
 extension Replica {
+    /// Batches that may wait for their commit.
+    var window: Int {
+        status.readsLocally
+            ? ReplicaLimits.batchesInFlightAloneMax : ReplicaLimits.batchesInFlightMax
+    }
+
     /// Carries out what waits, as far as the window of uncommitted batches allows.
     func runBatches() throws(StorageError) {
-        let window =
-            status.readsLocally
-            ? ReplicaLimits.batchesInFlightAloneMax : ReplicaLimits.batchesInFlightMax
         while inFlight.count < window,
-            inFlight.reduce(0, { $0 + $1.byteCount }) < ReplicaLimits.bytesInFlightMax, let tip
+            inFlight.reduce(0, { $0 + $1.byteCount }) < ReplicaLimits.bytesInFlightMax,
+            // Others may agree without this disk: the log's queue must not fill up all the same.
+            saves.reduce(0, { $0 + $1.byteCount }) < ReplicaLimits.bytesInFlightMax, let tip
         {
             let chunk = takeChunk()
             let room = log.space
             guard !room.isFull || room.preparedBytes >= ReplicaLimits.preparedBytesMin else {
                 // Even what frees space has to be written down first: there is no room left for that.
-                for request in chunk { fail(request.ticket, .noSpace) }
+                for request in chunk { fail(request.origin, .noSpace) }
                 return
             }
             let due = background.takeDue(now: now, executor: tip.executor)
@@ -66,13 +73,23 @@ extension Replica {
         }
     }
 
+    /// The next requests for one batch; one that changes the members is a batch by itself.
     private func takeChunk() -> ArraySlice<ReplicaRequest> {
+        if mayChangeMembers, !postponed.isEmpty { return [postponed.removeFirst()] }
         var end = backlogStart
         var bytes = 0
         let last = min(backlog.count, backlogStart + ReplicaLimits.requestsPerBatchMax)
         while end < last, bytes < ReplicaLimits.bytesPerBatchMax {
+            guard !backlog[end].body.changesMembers else { break }
             bytes += backlog[end].byteCount
             end += 1
+        }
+        if end == backlogStart, end < backlog.count {
+            // It waits until the change before it is agreed; nothing else waits for it.
+            postponed.append(backlog[end])
+            backlogStart += 1
+            compactBacklog()
+            return takeChunk()
         }
         defer {
             backlogStart = end
@@ -90,14 +107,15 @@ extension Replica {
         let executor = tip.executor
         executor.beginBatch(
             now: now, term: node.term.rawValue, bytesInUse: status.bytesInUse,
-            isDiskFull: space.isShort)
+            isDiskFull: space.isShort, recordsEvents: subscribers.contains(true))
         var answers: [Batch.Answer] = []
         answers.reserveCapacity(requests.count)
         let payload: [UInt8]?
+        var changesMembers = false
         do throws(RequestFailure) {
             try storing { () throws(StorageError) in try tip.begin.run() }
             for request in requests {
-                try run(request, on: executor, answers: &answers)
+                if try run(request, on: executor, answers: &answers) { changesMembers = true }
             }
             try background.run(due, on: executor, answers: &answers, output: output)
             payload = try storing { () throws(StorageError) -> [UInt8]? in
@@ -110,80 +128,125 @@ extension Replica {
                 return payload
             }
         } catch {
-            return try abandonBatch(requests, after: error)
+            return try abandonBatch(requests, answers + due.renewed, after: error)
         }
         if let payload {
-            try propose(payload, answers, from: executor)
+            let isTaken = try propose(
+                payload, answers, changesMembers: changesMembers, from: executor)
+            if !isTaken { failBatch(requests, answers, .leaderChanged) }
         } else {
             answer(answers)
         }
     }
 
+    /// Carries out one request; true if it changed the table of members.
     private func run(
         _ request: ReplicaRequest, on executor: Executor, answers: inout [Batch.Answer]
-    ) throws(RequestFailure) {
+    ) throws(RequestFailure) -> Bool {
+        executor.answeringMember = member(answering: request.origin)
         do throws(RequestFailure) {
             switch try executor.execute(request.body) {
             case .answer(let bytes):
-                answers.append(Batch.Answer(ticket: request.ticket, content: .message(bytes)))
+                answers.append(Batch.Answer(origin: request.origin, content: .message(bytes)))
             case .answerWhenCompacted(let bytes):
                 background.compactionWaiters.append(
-                    Batch.Answer(ticket: request.ticket, content: .message(bytes)))
+                    Batch.Answer(origin: request.origin, content: .message(bytes)))
+            case .memberChange(let bytes):
+                answers.append(Batch.Answer(origin: request.origin, content: .message(bytes)))
+                return true
             }
         } catch .refused(let error) {
             // Whatever was written can't be taken back alone: then nothing of this batch counts.
             guard !executor.hasChangedKeys else {
                 throw .store(.busy(what: "a request was refused after it had begun to write"))
             }
-            answers.append(Batch.Answer(ticket: request.ticket, content: .failure(error)))
+            answers.append(Batch.Answer(origin: request.origin, content: .failure(error)))
         }
+        return false
+    }
+
+    /// Whose id the answer's header bears (G4).
+    func member(answering origin: RequestOrigin) -> UInt64 {
+        if case .member(let member, _) = origin { return member }
+        return settings.identity.memberID
     }
 
     /// Turns what the batch changed into an entry.
     ///
     /// A batch that changed nothing is an entry too, without content, where others vote: its commit proves
     /// that this member still leads.
+    ///
+    /// - Returns: false if Raft did not take it: leadership is being handed over, or too much is under way.
     private func propose(
-        _ payload: [UInt8], _ answers: [Batch.Answer], from executor: Executor
-    ) throws(StorageError) {
-        let effects = node.step(.propose([payload]))
+        _ payload: [UInt8], _ answers: [Batch.Answer], changesMembers: Bool,
+        from executor: Executor
+    ) throws(StorageError) -> Bool {
+        let effects =
+            changesMembers
+            ? proposeMembers(payload, executor.members) : node.step(.propose([payload]))
         guard case .accepted(let first) = effects.proposal else {
-            preconditionFailure(
-                "a leader within its window was refused: \(effects.proposal as Any)")
+            try renewTip()
+            try perform(effects)
+            return false
         }
         pages.seal(index: first.index.rawValue, term: first.term.rawValue)
         inFlight.append(
             Batch(
-                index: first.index.rawValue, byteCount: payload.count, answers: answers,
-                events: executor.takeEvents(),
-                header: executor.stateHeader, alarmKinds: executor.alarmKinds))
+                index: first.index.rawValue, term: first.term.rawValue, byteCount: payload.count,
+                answers: answers, events: executor.takeEvents(), header: executor.stateHeader,
+                changesMembers: changesMembers))
+        #if SIMULATION
+            if ServerBug.answeredBeforeCommit.isPlanted {
+                answers.forEach(post)
+                inFlight[inFlight.count - 1].answers = []
+            }
+        #endif
         status.leases = executor.leases.count
         try perform(effects)
+        return true
+    }
+
+    /// Fails, once each, the requests of a void batch and whoever else was to be answered with it.
+    private func failBatch(
+        _ requests: ArraySlice<ReplicaRequest>, _ answers: [Batch.Answer], _ reason: EtcdError
+    ) {
+        var told = Set<RequestOrigin>()
+        for origin in requests.map(\.origin) + answers.map(\.origin)
+        where told.insert(origin).inserted {
+            fail(origin, reason)
+        }
+        background.compactionWaiters.removeAll { told.contains($0.origin) }
+    }
+
+    /// Cuts the tip back to the last proposal, with a new writer on it.
+    private func renewTip() throws(StorageError) {
+        // Else a loop could renew a lease between here and the new clock, and the answer would be wrong.
+        tip?.executor.leases.settleAll()
+        let leases = tip?.executor.leases
+        tip = nil
+        pages.discard(after: pages.tipState.index)
+        try openTip(keeping: leases)
     }
 
     /// Throws away a batch whose transaction failed; its requests fail, and the writer begins anew.
     private func abandonBatch(
-        _ requests: ArraySlice<ReplicaRequest>, after failure: RequestFailure
+        _ requests: ArraySlice<ReplicaRequest>, _ answers: [Batch.Answer],
+        after failure: RequestFailure
     ) throws(StorageError) {
         guard case .store(let error) = failure else {
             preconditionFailure("a refused request got out of its batch: \(failure)")
         }
         output.report(.requestFailed(error))
         status.countFailedProposals(requests.count)
+        lookForDamage()
         let reason: EtcdError =
             switch error {
             case .busy: .tooManyRequests
             case .disk(.full): .noSpace
             default: .corrupt
             }
-        for request in requests { fail(request.ticket, reason) }
-        background.compactionWaiters.removeAll { waiter in
-            requests.contains { $0.ticket == waiter.ticket }
-        }
-        let leases = tip?.executor.leases
-        tip = nil
-        pages.discard(after: pages.tipState.index)
-        try openTip(keeping: leases)
+        failBatch(requests, answers, reason)
+        try renewTip()
     }
 
     /// Opens a writer on the tip.
@@ -191,13 +254,16 @@ extension Replica {
     /// - Parameter leases: deadlines to go on with, where this member led before.
     func openTip(keeping leases: LeaseClock? = nil) throws(StorageError) {
         let connection = try pages.openWriter()
-        if try !Schema.exists(on: connection) { try bootstrap(connection) }
+        if try !Schema.isCurrent(on: connection) { try bootstrap(connection) }
         let executor = try Executor(
             connection: connection, identity: settings.identity, settings: settings.executor,
             leaseIDs: LeaseIDGenerator(seed: settings.seed &+ node.term.rawValue), now: now,
             leaseGrace: settings.electionTimeoutMilliseconds)
         if let leases { executor.leases.keepDeadlines(of: leases) }
+        executor.clusterView = { [unowned self] in clusterView }
+        executor.leases.use(status.leaseBoard)
         tip = try Tip(connection: connection, executor: executor)
+        status.alarmKinds = executor.alarmKinds
         // A disk that was full when this store was last open may have space now.
         if try executor.meta.value(.diskAlarm) != nil {
             background.diskChanged(isFull: space.isShort)
@@ -207,15 +273,24 @@ extension Replica {
             now: now)
     }
 
-    // The first leader of a new cluster makes the tables: they reach everybody as pages.
+    // The first leader of a new cluster, or of a new release, makes the tables: they reach everybody as
+    // pages.
     private func bootstrap(_ connection: Connection) throws(StorageError) {
+        var header = StateHeader(revision: 1, compactedRevision: -1)
         try connection.execute("BEGIN IMMEDIATE")
-        try Schema.create(on: connection)
-        let meta = try MetaTable(connection: connection)
-        try meta.set(.clusterID, to: Int64(bitPattern: settings.identity.clusterID))
-        try MemberTable(connection: connection).set(settings.member)
+        if try Schema.exists(on: connection) {
+            try Schema.upgrade(on: connection)
+            header = pages.tipState.header
+        } else {
+            try Schema.create(on: connection)
+            let meta = try MetaTable(connection: connection)
+            try meta.set(.clusterID, to: Int64(bitPattern: settings.identity.clusterID))
+            let table = try MemberTable(connection: connection)
+            for founder in settings.founders {
+                try table.set(founder.id == settings.member.id ? settings.member : founder)
+            }
+        }
         try connection.execute("COMMIT")
-        let header = StateHeader(revision: 1, compactedRevision: -1)
         let payload = try pages.encode(header: header)
         let effects = node.step(.propose([payload]))
         guard case .accepted(let first) = effects.proposal else {
@@ -224,9 +299,8 @@ extension Replica {
         pages.seal(index: first.index.rawValue, term: first.term.rawValue)
         inFlight.append(
             Batch(
-                index: first.index.rawValue, byteCount: payload.count, answers: [], events: [],
-                header: header,
-                alarmKinds: 0))
+                index: first.index.rawValue, term: first.term.rawValue, byteCount: payload.count,
+                answers: [], events: [], header: header, changesMembers: true))
         try perform(effects)
     }
 }

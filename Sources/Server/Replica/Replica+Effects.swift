@@ -1,6 +1,6 @@
 // Replica+Effects.swift: carrying out what Raft asks for.
-// Belongs here: saving, publishing, answering reads, leadership. Never here: deciding any of it.
-// Source: the contract in Raft's documentation; design section 3, steps 5 and 6.
+// Belongs here: sending, saving, leadership. Never here: deciding any of it; applying (Replica+Apply.swift).
+// Source: the contract in Raft's documentation; design section 3, steps 5 to 7.
 
 internal import Raft
 internal import Storage
@@ -8,20 +8,28 @@ internal import Storage
 extension Replica {
     /// Carries out the duties of one step.
     func perform(_ effects: Effects) throws(StorageError) {
-        precondition(
-            effects.sendNow.isEmpty && effects.sendAfterSave.isEmpty,
-            "a sole voter has nobody to send to")
-        precondition(effects.truncateAfter == nil, "a sole voter's entries are never replaced")
+        for message in effects.sendNow { output.send(message) }
         if effects.needsSave { try save(effects) }
+        if !effects.sendAfterSave.isEmpty {
+            held.append((effects.saveNumber, effects.sendAfterSave))
+        }
         status.term = node.term.rawValue
         if let leadership = effects.leadership { try lead(leadership) }
-        if let committed = effects.committed { try publish(through: committed.upperBound) }
-        for read in effects.readStates { resolve(read) }
-        for context in effects.readsFailed { failRead(context) }
-        releaseReads()
+        // Only now: what a leader that is none any more had proposed may be among what was cut off.
+        if let index = effects.truncateAfter { failOrphans(after: index.rawValue) }
+        if let membership = effects.membership { noteMembership(membership) }
+        if let committed = effects.committed { try publish(committed) }
+        noteReads(effects)
+        for request in effects.needEntries { try load(request) }
+        if let offer = effects.snapshotOffered { output.fetchSnapshot(from: offer.from.rawValue) }
+        if let outcome = effects.transfer { noteTransfer(outcome) }
     }
 
     private func save(_ effects: Effects) throws(StorageError) {
+        var ticket: LogTicket?
+        if let index = effects.truncateAfter {
+            ticket = try log.truncate(after: index.rawValue, term: term(at: index).rawValue)
+        }
         let entries = effects.append.map {
             LogEntry(
                 index: $0.id.index.rawValue, term: $0.id.term.rawValue, kind: $0.kind.rawValue,
@@ -31,107 +39,119 @@ extension Replica {
             LogHardState(
                 term: $0.term.rawValue, vote: $0.vote?.rawValue ?? 0, commit: $0.commit.rawValue)
         }
-        let ticket = try log.append(entries, hardState: hardState)
-        saves.append((ticket, effects.saveNumber))
+        if !entries.isEmpty || hardState != nil {
+            ticket = try log.append(entries, hardState: hardState)
+        }
+        guard let ticket else { preconditionFailure("a save without anything to save") }
+        let bytes = effects.append.reduce(0) { $0 + $1.byteCount }
+        saves.append(
+            Save(ticket: ticket, number: effects.saveNumber, byteCount: bytes, asked: now))
     }
+
+    private func term(at index: LogIndex) -> Term {
+        index == node.memoryBase.index ? node.memoryBase.term : node.entry(at: index).id.term
+    }
+
+    /// Sends what waited for a save.
+    func release(through number: SaveNumber) {
+        var count = 0
+        while count < held.count, held[count].number <= number {
+            for message in held[count].messages { output.send(message) }
+            count += 1
+        }
+        held.removeFirst(count)
+    }
+
+    /// Reads older entries for a member that lags.
+    ///
+    /// The core asks again at once if it gets nothing. So it must know first that the log on disk begins
+    /// later by now; and what is not on the disk yet is waited for.
+    private func load(_ request: EntriesRequest) throws(StorageError) {
+        let first = request.from.rawValue
+        if let term = log.term(of: first - 1),
+            let found = try log.entries(
+                from: first, through: request.through.rawValue, maxBytes: request.bytesMax)
+        {
+            let base = EntryID(term: Term(term), index: LogIndex(first - 1))
+            return try perform(
+                node.step(.loaded(found.map(Entry.init), after: base, for: request.member)))
+        }
+        let begin = log.firstIndex
+        guard first < begin, LogIndex(begin - 1) <= node.applied else {
+            return lateLoads.append(request)
+        }
+        logReleased(before: begin)
+        try perform(node.step(.loaded([], after: .zero, for: request.member)))
+    }
+
+    /// Tries again to read what was not there before.
+    func loadLate() throws(StorageError) {
+        let late = lateLoads
+        lateLoads = []
+        for request in late { try load(request) }
+    }
+
+    // MARK: leadership
 
     private func lead(_ change: LeadershipChange) throws(StorageError) {
         switch change {
         case .becameLeader(let term):
             status.leader = settings.identity.memberID
+            termStart = node.last.index
+            if try applyLogToTip() {
+                try openTip()
+                acceptBacklog()
+            }
             output.report(.becameLeader(term: term.rawValue))
-            try applyLogToTip()
-            try openTip()
-        case .steppedDown(_, let leader), .leaderKnown(_, let leader):
-            status.leader = leader?.rawValue ?? 0
-            status.readsLocally = false
+        case .steppedDown(let term, let leader):
+            stepDown()
+            note(leader, in: term)
+        case .leaderKnown(let term, let leader):
+            note(leader, in: term)
         }
+        settleHandover()
+    }
+
+    private func note(_ leader: MemberID?, in term: Term) {
+        status.leader = leader?.rawValue ?? 0
+        status.readsLocally = false
+        forwards.pausedUntil = now
+        output.report(.leaderChanged(term: term.rawValue, leader: status.leader))
     }
 
     /// Brings the tip to the end of the log: a new leader begins from all that may be agreed.
-    private func applyLogToTip() throws(StorageError) {
+    ///
+    /// - Returns: false if its database is damaged, so that it can't lead for long.
+    private func applyLogToTip() throws(StorageError) -> Bool {
         let first = LogIndex(pages.tipState.index + 1)
-        guard first <= node.last.index else { return }
-        for entry in node.entries(in: first..<node.last.index.next) where entry.kind == .normal {
-            try pages.apply(
-                index: entry.id.index.rawValue, term: entry.id.term.rawValue,
-                payload: entry.payload)
+        guard first <= node.last.index else { return true }
+        for entry in node.entries(in: first..<node.last.index.next) {
+            guard try applyUnlessDamaged(entry) else { return false }
         }
+        return true
     }
 
-    private func publish(through end: LogIndex) throws(StorageError) {
-        let index = end.rawValue - 1
-        pages.publish(through: index, term: node.term.rawValue)
-        let state = pages.committedState
-        let statistics = pages.statistics()
-        status.publish(
-            pages: state.pageCount,
-            pagesInUse: state.pageCount - min(statistics.freePages, state.pageCount),
-            hash: state.databaseHash, header: state.header)
-        status.committed = index
-        status.applied = index
-        var count = 0
-        while count < inFlight.count, inFlight[count].index <= index { count += 1 }
-        let batches = inFlight[..<count]
-        for batch in batches {
-            publishedRevision = batch.header.revision
-            status.alarmKinds = batch.alarmKinds
-            deliver(batch)
+    /// Gives the tip up; batches without a commit wait for what the next leader makes of them.
+    private func stepDown() {
+        status.readsLocally = false
+        tip = nil
+        pages.discard(after: pages.committedState.index)
+        orphans += inFlight
+        inFlight = []
+        for answer in background.followed() + reads.takeAnswers() {
+            fail(answer.origin, .leaderChanged)
         }
-        inFlight.removeFirst(count)
-        // A sole leader needs no quorum once an entry of its own term is agreed.
-        if tip != nil, node.voters.count == 1, !status.readsLocally {
-            publishedRevision = max(1, state.header.revision)
-            status.readsLocally = true
-            output.report(.readable)
-        }
-        try perform(node.step(.applied(through: LogIndex(index))))
+        backlog += postponed
+        postponed = []
+        refuseForwardedBacklog()
     }
+}
 
-    private func deliver(_ batch: Batch) {
-        if !batch.events.isEmpty {
-            let shared = EventBatch(events: batch.events, revision: batch.header.revision)
-            for loop in subscribers.indices where subscribers[loop] {
-                let waiting = output.eventBytesWaiting(on: loop)
-                if waiting + shared.byteCount > ReplicaLimits.eventBytesPerLoopMax, waiting > 0 {
-                    output.post(.skipped(through: shared.revision), to: loop)
-                } else {
-                    output.post(.events(shared), to: loop)
-                }
-            }
-        }
-        batch.answers.forEach(post)
-    }
-
-    func post(_ answer: Batch.Answer) {
-        switch answer.content {
-        case .message(let bytes):
-            output.post(.answer(answer.ticket, bytes), to: Int(answer.ticket.loop))
-        case .failure(let error): fail(answer.ticket, error)
-        }
-    }
-
-    // MARK: reads
-
-    private func resolve(_ read: ReadState) {
-        guard let place = readsAsked.firstIndex(where: { $0.context == read.context }) else {
-            return
-        }
-        let ticket = readsAsked.remove(at: place).ticket
-        readsWaiting.append((read.index.rawValue, ticket))
-    }
-
-    private func failRead(_ context: ReadContext) {
-        guard let place = readsAsked.firstIndex(where: { $0.context == context }) else { return }
-        fail(readsAsked.remove(at: place).ticket, .leaderChanged)
-    }
-
-    private func releaseReads() {
-        guard !readsWaiting.isEmpty else { return }
-        let applied = status.applied
-        for read in readsWaiting where read.index <= applied {
-            output.post(.readable(read.ticket), to: Int(read.ticket.loop))
-        }
-        readsWaiting.removeAll { $0.index <= applied }
+extension Entry {
+    /// An entry as the log on disk has it.
+    init(_ stored: LogEntry) {
+        self.init(
+            id: EntryID(term: Term(stored.term), index: LogIndex(stored.index)),
+            kind: Kind(rawValue: stored.kind) ?? .normal, payload: stored.payload)
     }
 }

@@ -6,17 +6,24 @@ internal import Storage
 
 extension Replica {
     func answerLeaseQuestion(_ request: ReplicaRequest) {
-        guard let tip else { return fail(request.ticket, .noLeader) }
+        guard let tip else { return fail(request.origin, .noLeader) }
         let executor = tip.executor
+        executor.answeringMember = member(answering: request.origin)
         let header = executor.header(revision: publishedRevision)
         var writer = ProtoWriter(capacity: Executor.answerBytesExpected)
         switch request.body {
         case .leaseKeepAlive(let question):
             let lease = executor.leases.renew(question.id, now: now)
-            if let lease, lease.checkpointed < lease.timeToLive {
-                background.checkpointSoon(lease.id)
-            }
+            // With nothing in flight the lease is committed, and renewing it needs no order of the log.
+            if let lease, status.readsLocally, inFlight.isEmpty { executor.leases.share(lease) }
             writer.leaseKeepAliveResponse(header, id: question.id, ttl: lease?.timeToLive ?? 0)
+            if let lease, lease.checkpointed < lease.timeToLive {
+                // The next leader would go by what was written down: the client may rely on more only
+                // once that is (L11).
+                let answer = Batch.Answer(
+                    origin: request.origin, content: .message(writer.take()))
+                return background.checkpointSoon(lease.id, answering: answer)
+            }
         case .leaseTimeToLive(let question):
             guard let lease = executor.leases[question.id] else {
                 writer.beginLeaseTimeToLiveResponse(header, id: question.id, ttl: -1, grantedTTL: 0)
@@ -36,24 +43,32 @@ extension Replica {
                 header, ids: executor.leases.bySoonestExpiry().map { $0.id })
         default: preconditionFailure("\(request.body) is no question about leases")
         }
-        answer([Batch.Answer(ticket: request.ticket, content: .message(writer.take()))])
+        answer([Batch.Answer(origin: request.origin, content: .message(writer.take()))])
     }
 
     /// Answers once everything on the tip is agreed: the answers may rest on it.
+    ///
+    /// Where others vote, with nothing in flight, a round of heartbeats has to prove that this member still
+    /// leads: a client must not rely on a renewal of which the next leader knows nothing (L12).
     func answer(_ answers: [Batch.Answer]) {
-        guard inFlight.isEmpty else {
+        if !inFlight.isEmpty {
             inFlight[inFlight.count - 1].answers += answers
-            return
+        } else if status.readsLocally {
+            answers.forEach(post)
+        } else {
+            for answer in answers { reads.add(.answer(answer)) }
         }
-        answers.forEach(post)
     }
 }
 
 extension LeaseClock {
-    /// Takes over the deadlines of leases that both know.
+    /// Takes over the deadlines of leases that both know, and nothing else: what `former` noted as written
+    /// down, or granted anew, may have been in the batch that is void.
     mutating func keepDeadlines(of former: LeaseClock) {
-        for lease in bySoonestExpiry() {
-            if let old = former[lease.id] { insert(old) }
+        for var lease in bySoonestExpiry() {
+            guard let old = former[lease.id], old.timeToLive == lease.timeToLive else { continue }
+            lease.deadline = old.deadline
+            insert(lease)
         }
     }
 }

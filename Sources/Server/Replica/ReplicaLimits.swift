@@ -11,8 +11,11 @@ enum ReplicaLimits {
     static let requestsPerBatchMax = 512
     /// Request bytes in one batch: one entry stays below a few MiB, whatever its requests hold.
     static let bytesPerBatchMax = 4 << 20
-    /// Batches that may wait for their commit where others vote: a round trip's worth.
-    static let batchesInFlightMax = 16
+    /// Batches that may wait for their commit where others vote.
+    ///
+    /// Few, so that under load batches grow and each costs less: of 512 requests each, that many in one round
+    /// trip of 10 ms are 200,000 a second.
+    static let batchesInFlightMax = 2
     /// The same for a sole voter, who waits for its own disk alone: one is being synced, one is next, and
     /// what comes meanwhile gathers, since a batch costs more than the requests in it.
     static let batchesInFlightAloneMax = 2
@@ -29,6 +32,19 @@ enum ReplicaLimits {
     static let queuedRequestsMax = 20_000
     /// Request bytes that may wait to be carried out.
     static let queuedBytesMax = 128 << 20
+
+    /// Bytes of other members' messages that may wait; beyond, they are dropped as if lost on the way.
+    static let messageBytesMax = 64 << 20
+    /// Requests forwarded to the leader and not answered; the rest waits here, under the bound above.
+    static let forwardedRequestsMax = 8192
+    /// Rounds of read indexes under way at once; what comes meanwhile shares the next one.
+    static let readRoundsMax = 1
+    /// Frames of forwarded requests without any answer; what comes meanwhile shares the next one.
+    static let forwardedFramesMax = 2
+    /// A frame without any answer for so long holds up the next no more, in milliseconds.
+    static let forwardedFramePatienceMilliseconds: UInt64 = 25
+    /// After this a read index is asked for anew, as its question or answer was lost; in milliseconds.
+    static let readRetryMilliseconds: UInt64 = 500
 
     /// Bytes of events handed to one event loop and not yet taken; beyond, it reads them from the store.
     static let eventBytesPerLoopMax = 32 << 20

@@ -11,12 +11,36 @@ struct CallTicket: Hashable, Sendable {
     let generation: UInt32
 }
 
+/// Who waits for what becomes of a request.
+enum RequestOrigin: Hashable, Sendable {
+    /// A call on one of this member's event loops.
+    case call(CallTicket)
+    /// Another member, which numbers what it forwards.
+    case member(UInt64, sequence: UInt64)
+    /// A member that is about to join, on a connection that this number stands for.
+    case newcomer(UInt64)
+    /// The replica itself, which only wants it done.
+    case replica
+}
+
 /// A request on its way to the replica.
 struct ReplicaRequest: Sendable {
-    let ticket: CallTicket
+    let origin: RequestOrigin
     let body: Body
     /// The request's encoded size, which bounds of queues count.
     let byteCount: Int
+    /// After this nobody waits for it any more: it is dropped where it still waits.
+    var expires = Tick(milliseconds: .max)
+
+    init(origin: RequestOrigin, body: Body, byteCount: Int) {
+        self.origin = origin
+        self.body = body
+        self.byteCount = byteCount
+    }
+
+    init(ticket: CallTicket, body: Body, byteCount: Int) {
+        self.init(origin: .call(ticket), body: body, byteCount: byteCount)
+    }
 
     enum Body: Sendable {
         case put(PutRequest)
@@ -29,10 +53,47 @@ struct ReplicaRequest: Sendable {
         case leaseTimeToLive(LeaseTimeToLiveRequest)
         case leaseLeases
         case alarm(AlarmRequest)
+        /// Hand leadership to this member; only the leader does that (M9).
+        case moveLeader(to: UInt64)
+        /// The nonce tells apart members that are added with the same URLs (G17, G18).
+        case memberAdd(MemberAddRequest, nonce: UInt64)
+        case memberRemove(MemberRemoveRequest)
+        case memberUpdate(MemberUpdateRequest)
+        case memberPromote(MemberPromoteRequest)
+        /// A member started: its name and client URLs (K9).
+        case publishMember(PublishMemberRequest)
+        /// A member that lost its disk wants a fresh identity.
+        case memberReplace(MemberReplaceRequest, nonce: UInt64)
         /// Wants to know when reads that began before this may be served from local state (G7).
         case readIndex
         /// The loop has watches from now on, or has none any more.
         case subscribe(Bool)
+
+        /// Whether it goes through the log.
+        var isLogged: Bool {
+            switch self {
+            case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm, .memberAdd,
+                .memberRemove, .memberUpdate, .memberPromote, .publishMember, .memberReplace:
+                true
+            case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .moveLeader, .readIndex,
+                .subscribe:
+                false
+            }
+        }
+    }
+}
+
+extension ReplicaRequest.Body {
+    /// Whether it may change who the members are: such a request is a batch by itself.
+    var changesMembers: Bool {
+        switch self {
+        case .memberAdd, .memberRemove, .memberUpdate, .memberPromote, .publishMember,
+            .memberReplace:
+            true
+        case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseKeepAlive,
+            .leaseTimeToLive, .leaseLeases, .alarm, .moveLeader, .readIndex, .subscribe:
+            false
+        }
     }
 }
 

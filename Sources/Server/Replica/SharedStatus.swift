@@ -11,6 +11,7 @@ final class SharedStatus: Sendable {
     private let atomicCommitted = ManagedAtomic<UInt64>(0)
     private let atomicApplied = ManagedAtomic<UInt64>(0)
     private let atomicReadsLocally = ManagedAtomic<Bool>(false)
+    private let atomicLearner = ManagedAtomic<Bool>(false)
     private let atomicPending = ManagedAtomic<Int>(0)
     private let atomicFailed = ManagedAtomic<Int>(0)
     private let atomicLeases = ManagedAtomic<Int>(0)
@@ -48,8 +49,20 @@ final class SharedStatus: Sendable {
     /// Nobody else can acknowledge a write, and its own are published before they are acknowledged.
     var readsLocally: Bool {
         get { atomicReadsLocally.load(ordering: .acquiring) }
-        set { atomicReadsLocally.store(newValue, ordering: .releasing) }
+        set {
+            atomicReadsLocally.store(newValue, ordering: .releasing)
+            if !newValue { leaseBoard.clear() }
+        }
     }
+
+    /// Whether this member does not vote.
+    var isLearner: Bool {
+        get { atomicLearner.load(ordering: .relaxed) }
+        set { atomicLearner.store(newValue, ordering: .relaxed) }
+    }
+
+    /// What event loops may renew without the replica.
+    let leaseBoard = LeaseBoard()
 
     /// Requests that wait for their commit.
     var pendingProposals: Int {
@@ -94,10 +107,14 @@ final class SharedStatus: Sendable {
     var compactedRevision: Int64 { atomicRevisions[1].load(ordering: .relaxed) }
 
     /// Notes what the published state looks like.
-    func publish(pages: UInt32, pagesInUse: UInt32, hash: UInt64, header: StateHeader) {
-        atomicPages.store(UInt64(pages) << 32 | UInt64(pagesInUse), ordering: .relaxed)
-        atomicHash.store(hash, ordering: .relaxed)
-        atomicRevisions[0].store(header.revision, ordering: .relaxed)
-        atomicRevisions[1].store(header.compactedRevision, ordering: .relaxed)
+    func publish(_ state: StoreState, freePages: UInt32) {
+        let inUse = state.pageCount - min(freePages, state.pageCount)
+        atomicPages.store(UInt64(state.pageCount) << 32 | UInt64(inUse), ordering: .relaxed)
+        atomicHash.store(state.databaseHash, ordering: .relaxed)
+        atomicRevisions[0].store(max(1, state.header.revision), ordering: .relaxed)
+        atomicRevisions[1].store(
+            state.header.revision == 0 ? -1 : state.header.compactedRevision, ordering: .relaxed)
+        alarmKinds = UInt8(truncatingIfNeeded: state.header.spare)
+        applied = state.index
     }
 }

@@ -18,9 +18,15 @@ final class Checkpointer: @unchecked Sendable {
     private var awaited: LogTicket?
     private var hasLogFailed = false
     private var isHurried = false
-    private let failed: @Sendable (StorageError) -> Void
+    /// The page that the next scrub begins with; belongs to the thread.
+    private var scrubPage: UInt32 = 1
+    private let retainedBytes: Int
+    private let tell: @Sendable (ReplicaNews) -> Void
     private var thread: SystemThread?
 
+    /// Looks in which all pages are scrubbed once: six hours.
+    private static let looksPerScrub = 6 * 3600
+    private static let scrubbedPagesMin = 4
     /// Page versions in memory above which a checkpoint is written at once.
     private static let overlayBytesMax = 48 << 20
     /// How often the amount is looked at.
@@ -28,12 +34,16 @@ final class Checkpointer: @unchecked Sendable {
     /// A checkpoint is written this often if there is anything to write at all, in looks.
     private static let looksPerCheckpointMax = 300
 
-    /// - Parameter failed: told, on this thread, of an error after which the store can't go on.
+    /// - Parameters:
+    ///   - retainedBytes: about as much of the log stays behind the checkpoint, for members that lag.
+    ///   - tell: told, on this thread, where the log begins, and of an error after which the store can't
+    ///     go on.
     init(
-        pages: PageStore, log: LogStore, logger: Logger,
-        failed: @escaping @Sendable (StorageError) -> Void
+        pages: PageStore, log: LogStore, retainedBytes: Int, logger: Logger,
+        tell: @escaping @Sendable (ReplicaNews) -> Void
     ) {
-        self.failed = failed
+        self.retainedBytes = retainedBytes
+        self.tell = tell
         self.pages = pages
         self.log = log
         self.logger = logger
@@ -59,6 +69,7 @@ final class Checkpointer: @unchecked Sendable {
         var looks = 0
         while wait() {
             looks += 1
+            scrub()
             let isDue =
                 pages.overlayBytes > Self.overlayBytesMax || looks >= Self.looksPerCheckpointMax
                 || isSpaceShort
@@ -67,6 +78,24 @@ final class Checkpointer: @unchecked Sendable {
             checkpoint()
         }
         checkpoint()
+    }
+
+    /// Looks at some pages of the file each time, all of them within some hours.
+    private func scrub() {
+        let pagesInAll = Int(pages.checkpointState.pageCount)
+        let count = max(Self.scrubbedPagesMin, pagesInAll / Self.looksPerScrub)
+        do throws(StorageError) {
+            let result = try pages.scrub(from: scrubPage, count: count)
+            scrubPage = result.nextPage ?? 1
+            for page in result.badPages {
+                tell(
+                    .damaged(
+                        .corruptPage(page: page, reason: "its bytes in the file have changed")))
+            }
+        } catch {
+            logger.error("the database file could not be checked", metadata: ["error": "\(error)"])
+            scrubPage = 1
+        }
     }
 
     private var isSpaceShort: Bool {
@@ -115,7 +144,12 @@ final class Checkpointer: @unchecked Sendable {
             guard waitUntilSaved(ticket) else { return }
             checkpoint.intentIsDurable()
             while try !checkpoint.step(pages: Self.pagesPerStep) {}
-            log.release(through: checkpoint.target.index)
+            // A disk that is full needs the space more than members that lag do.
+            log.release(
+                through: log.releasableIndex(
+                    upTo: checkpoint.target.index,
+                    keepingBytes: isSpaceShort ? 0 : retainedBytes))
+            tell(.logReleased(before: log.firstIndex))
             logger.debug(
                 "wrote a checkpoint",
                 metadata: [
@@ -130,7 +164,7 @@ final class Checkpointer: @unchecked Sendable {
     private func report(_ error: StorageError) {
         logger.error("no checkpoint could be written", metadata: ["error": "\(error)"])
         if case .disk(.full) = error { return }
-        failed(error)
+        tell(.logFailed(error))
     }
 
     private func waitUntilSaved(_ ticket: LogTicket) -> Bool {

@@ -6,7 +6,7 @@ internal import Storage
 /// A data directory, locked for this process.
 ///
 ///     DIR/LOCK       held while a process uses the directory
-///     DIR/identity   member id and cluster id, as text
+///     DIR/identity   member id, cluster id and the members at the start, as text
 ///     DIR/db         the database, an SQLite file; db.pages its checksums, db.meta where it stands
 ///     DIR/log/       the Raft log
 struct DataDirectory {
@@ -41,52 +41,46 @@ struct DataDirectory {
     private var identityPath: String { "\(path)/identity" }
 
     /// Who owns the directory; nil if nobody does yet.
-    func identity() throws(StorageError) -> Identity? {
-        var bytes = [UInt8](repeating: 0, count: Self.identityBytesMax)
+    func identity() throws(StorageError) -> StoredIdentity? {
+        var bytes: [UInt8]
         do throws(DiskError) {
             guard try disk.exists(identityPath) else { return nil }
             let file = try disk.open(identityPath, create: false)
+            bytes = [UInt8](
+                repeating: 0, count: Int(min(try file.size(), StoredIdentity.bytesMax)))
             try file.read(into: &bytes, at: 0)
         } catch {
             throw .disk(error)
         }
-        guard let identity = Self.parse(String(decoding: bytes, as: UTF8.self)) else {
+        guard let identity = StoredIdentity(text: String(decoding: bytes, as: UTF8.self)) else {
             throw .corrupt(
                 file: identityPath, offset: 0, reason: "it does not name a member and a cluster")
         }
         return identity
     }
 
-    /// Makes the directory this member's; durable when it returns.
-    func found(_ identity: Identity) throws(StorageError) {
-        let text = """
-            martlet 1
-            member \(String(identity.memberID, radix: 16))
-            cluster \(String(identity.clusterID, radix: 16))
-
-            """
-        let scratch = "\(identityPath).new"
+    /// Makes the directory nobody's again: its member has not begun anything.
+    func disown() throws(StorageError) {
         do throws(DiskError) {
-            try disk.remove(scratch)
-            let file = try disk.open(scratch, create: true)
-            try file.write(Array(text.utf8), at: 0)
-            try file.sync()
-            try disk.rename(scratch, to: identityPath)
+            try disk.remove(identityPath)
             try disk.syncDirectory(path)
         } catch {
             throw .disk(error)
         }
     }
 
-    private static let identityBytesMax = 256
-
-    private static func parse(_ text: String) -> Identity? {
-        let lines = text.split(separator: "\n")
-        guard lines.count == 3, lines[0] == "martlet 1", lines[1].hasPrefix("member "),
-            lines[2].hasPrefix("cluster "),
-            let member = UInt64(lines[1].dropFirst("member ".count), radix: 16),
-            let cluster = UInt64(lines[2].dropFirst("cluster ".count), radix: 16)
-        else { return nil }
-        return Identity(clusterID: cluster, memberID: member)
+    /// Makes the directory this member's; durable when it returns.
+    func found(_ identity: StoredIdentity) throws(StorageError) {
+        let scratch = "\(identityPath).new"
+        do throws(DiskError) {
+            try disk.remove(scratch)
+            let file = try disk.open(scratch, create: true)
+            try file.write(Array(identity.text.utf8), at: 0)
+            try file.sync()
+            try disk.rename(scratch, to: identityPath)
+            try disk.syncDirectory(path)
+        } catch {
+            throw .disk(error)
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 internal import Atomics
 internal import NIOCore
+internal import Raft
 internal import Storage
 
 /// The mailbox of one event loop.
@@ -47,7 +48,9 @@ final class LoopMailbox: @unchecked Sendable {
         swap(&taken, &messages)
         isScheduled = false
         monitor.unlock()
-        for message in taken {
+        // Taken off the end: a message moves out of the array without counting references.
+        taken.reverse()
+        while let message = taken.popLast() {
             if case .events(let events) = message {
                 eventBytes.wrappingDecrement(by: events.byteCount, ordering: .relaxed)
             }
@@ -59,11 +62,17 @@ final class LoopMailbox: @unchecked Sendable {
 /// Collects what the replica says during one turn; confined to its thread.
 final class LoopDispatcher: ReplicaOutput {
     private let mailboxes: [LoopMailbox]
+    private let peers: PeerNetwork
     private var outgoing: [[LoopMessage]]
+    private var traffic: [PeerTraffic] = []
     private let events: @Sendable (ReplicaEvent) -> Void
 
-    init(mailboxes: [LoopMailbox], events: @escaping @Sendable (ReplicaEvent) -> Void) {
+    init(
+        mailboxes: [LoopMailbox], peers: PeerNetwork,
+        events: @escaping @Sendable (ReplicaEvent) -> Void
+    ) {
         self.mailboxes = mailboxes
+        self.peers = peers
         self.events = events
         outgoing = Array(repeating: [], count: mailboxes.count)
     }
@@ -80,10 +89,57 @@ final class LoopDispatcher: ReplicaOutput {
         events(event)
     }
 
-    /// Hands everything over.
+    func send(_ message: Message) {
+        traffic[place(of: message.to.rawValue)].messages.append(message)
+    }
+
+    func forward(_ requests: [ForwardedRequest], to member: UInt64) {
+        traffic[place(of: member)].requests += requests
+    }
+
+    func answer(_ answer: ForwardedAnswer, to member: UInt64) {
+        traffic[place(of: member)].answers.append(answer)
+    }
+
+    func answer(_ content: ForwardedAnswer.Content, toNewcomer number: UInt64) {
+        peers.answer(content, toNewcomer: number)
+    }
+
+    func fetchSnapshot(from member: UInt64) {
+        peers.fetchSnapshot(from: member, damage: nil)
+    }
+
+    func repair(_ damage: Damage, from member: UInt64) {
+        peers.fetchSnapshot(from: member, damage: damage)
+    }
+
+    private func place(of member: UInt64) -> Int {
+        if let found = traffic.firstIndex(where: { $0.member == member }) { return found }
+        traffic.append(PeerTraffic(member: member))
+        return traffic.count - 1
+    }
+
+    /// Hands everything over, to the members first: they have the longer way.
     func flush() {
+        for place in traffic.indices { peers.send(&traffic[place]) }
         for loop in outgoing.indices where !outgoing[loop].isEmpty {
             mailboxes[loop].post(&outgoing[loop])
         }
+    }
+}
+
+/// What one turn of the replica has for one member.
+struct PeerTraffic {
+    let member: UInt64
+    var messages: [Message] = []
+    var requests: [ForwardedRequest] = []
+    var answers: [ForwardedAnswer] = []
+
+    var isEmpty: Bool { messages.isEmpty && requests.isEmpty && answers.isEmpty }
+
+    mutating func removeAll() {
+        messages.removeAll(keepingCapacity: true)
+        requests.removeAll(keepingCapacity: true)
+        answers.removeAll(keepingCapacity: true)
     }
 }

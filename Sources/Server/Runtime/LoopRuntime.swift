@@ -23,6 +23,8 @@ final class NIOLoopEnvironment: LoopEnvironment {
 
     var now: Tick { MonotonicClock.now }
 
+    var nonce: UInt64 { UInt64.random(in: .min ... .max) }
+
     func later(_ body: @escaping () -> Void) {
         let bound = NIOLoopBound(body, eventLoop: loop)
         loop.execute { bound.value() }
@@ -48,7 +50,7 @@ final class NIOLoopEnvironment: LoopEnvironment {
         isFlushScheduled = false
         isInTurn = false
         guard !outgoing.isEmpty else { return }
-        if !inbox.add(outgoing) { outgoing.forEach { refused?($0) } }
+        if !inbox.add(&outgoing) { outgoing.forEach { refused?($0) } }
         outgoing.removeAll(keepingCapacity: true)
     }
 }
@@ -72,7 +74,9 @@ final class LoopRPCHandler: RPCHandler {
         guard !call.metadata.hasMalformedClientAPIVersion else {
             return call.finish(EtcdError.invalidClientAPIVersion.status)
         }
-        front.start(call, methods[call.methodIndex], holder: &call.context)
+        front.start(
+            call, methods[call.methodIndex], needsLeader: call.metadata.hasLeader,
+            holder: &call.context)
     }
 
     func received(_ call: RPCCall, _ message: [UInt8]) {

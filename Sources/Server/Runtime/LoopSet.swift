@@ -30,8 +30,9 @@ final class LoopServices {
     init(_ parts: ServiceParts, loop: any EventLoop, index: Int, mailbox: LoopMailbox) {
         let environment = NIOLoopEnvironment(loop: loop, inbox: parts.inbox)
         let logger = parts.logger
-        let store = LoopStore(pages: parts.pages) { error in
+        let store = LoopStore(pages: parts.pages) { [inbox = parts.inbox] error in
             logger.error("a read met an error of the store", metadata: ["error": "\(error)"])
+            inbox.add(.damaged(error))
         }
         let context = LoopContext(
             identity: parts.identity, limits: parts.limits, status: parts.status, store: store,
@@ -43,10 +44,11 @@ final class LoopServices {
         let front = Front(context: context, watches: hub)
         self.front = front
         self.environment = environment
-        environment.refused = { request in
-            front.take(.failure(request.ticket, EtcdError.tooManyRequests.status))
+        environment.refused = { [weak front] request in
+            guard case .call(let ticket) = request.origin else { return }
+            front?.take(.failure(ticket, EtcdError.tooManyRequests.status))
         }
-        mailbox.receiver = { front.take($0) }
+        mailbox.receiver = { [weak front] in front?.take($0) }
     }
 }
 

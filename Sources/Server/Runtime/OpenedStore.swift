@@ -9,21 +9,45 @@ internal import Storage
 struct OpenedStore {
     let log: LogStore
     let pages: PageStore
+    /// What the log was opened with, or begins with since a snapshot was installed.
     let recovered: RecoveredLog
+    /// A write that a crash interrupted, and that was cut off the log.
+    let tornTail: TornTail?
+    /// What became of a snapshot that an earlier process had fetched.
+    let installed: SnapshotInstallation
     private let entries: [Entry]
     private let base: EntryID
 
-    /// Opens both and applies what is known to be committed.
+    /// Opens both, after installing a snapshot that lies ready, and applies what is known to be committed.
     ///
     /// - Parameters:
     ///   - disk: the directory's, or one that stands before it.
     ///   - seed: for a new log's salt.
-    init(directory: DataDirectory, disk: any Disk, seed: UInt64) throws(StorageError) {
-        (log, recovered) = try LogStore.open(
+    ///   - segmentBytes: the size of new segments of the log.
+    ///   - options: of the page store.
+    init(
+        directory: DataDirectory, disk: any Disk, seed: UInt64,
+        segmentBytes: Int = Storage.LogLimits.segmentBytes,
+        options: PageStoreOptions = PageStoreOptions()
+    ) throws(StorageError) {
+        let found: RecoveredLog
+        (log, found) = try LogStore.open(
             disk: disk, directory: directory.logPath,
-            options: LogOptions(salt: seed, queueBytesMax: ReplicaLimits.logQueueBytesMax))
+            options: LogOptions(
+                salt: seed, segmentBytes: segmentBytes,
+                queueBytesMax: ReplicaLimits.logQueueBytesMax))
+        tornTail = found.tornTail
+        installed = try SnapshotStaging.installIfComplete(
+            disk: disk, directory: directory.path, log: log)
+        recovered = log.contents
+        #if SIMULATION
+            let intent =
+                ServerBug.recoveryWithoutIntent.isPlanted ? nil : recovered.checkpointIntent
+        #else
+            let intent = recovered.checkpointIntent
+        #endif
         pages = try PageStore.open(
-            disk: disk, directory: directory.path, intent: recovered.checkpointIntent)
+            disk: disk, directory: directory.path, options: options, intent: intent)
         let checkpoint = pages.checkpointState.index
         guard recovered.firstIndex <= checkpoint + 1 else {
             throw .corrupt(
@@ -37,13 +61,14 @@ struct OpenedStore {
         try Self.redo(log, pages, from: checkpoint + 1, through: committed)
         try pages.finishRecovery()
         let rest = try Self.read(log, from: committed + 1, through: recovered.lastIndex)
-        entries = rest.map {
-            Entry(
-                id: EntryID(term: Term($0.term), index: LogIndex($0.index)),
-                kind: Entry.Kind(rawValue: $0.kind) ?? .normal, payload: $0.payload)
-        }
+        entries = rest.map(Entry.init)
         base = EntryID(
             term: Term(pages.committedState.term), index: LogIndex(pages.committedState.index))
+    }
+
+    /// Whether this member has never taken part in anything.
+    var isBlank: Bool {
+        recovered.lastIndex == 0 && recovered.hardState.term == 0 && base.index == .zero
     }
 
     private static func redo(
@@ -53,9 +78,7 @@ struct OpenedStore {
         while next <= last {
             let part = try self.part(of: log, from: next, through: last)
             for entry in part {
-                if Entry.Kind(rawValue: entry.kind) == .normal {
-                    try pages.apply(index: entry.index, term: entry.term, payload: entry.payload)
-                }
+                try pages.apply(Entry(entry))
                 pages.publish(through: entry.index, term: entry.term)
                 next = entry.index + 1
             }
@@ -87,20 +110,48 @@ struct OpenedStore {
     private static let partBytesMax = 4 << 20
 
     /// The consensus core as the log says it was.
-    func restore(_ identity: Identity, seed: UInt64) -> RaftNode {
-        let own = MemberID(identity.memberID)
-        var restored = Restored(voters: [own])
+    ///
+    /// - Parameter founders: the members of a cluster that begins; none on one that is about to join.
+    func restore(
+        _ settings: ReplicaSettings, founders: [MemberRow], preVote: Bool = true
+    ) throws(StorageError) -> RaftNode {
+        let own = MemberID(settings.identity.memberID)
+        var restored = Restored(membership: try membership(founders))
         let vote = recovered.hardState.vote
         restored.hardState = HardState(
             term: Term(recovered.hardState.term), vote: vote == 0 ? nil : MemberID(vote),
             commit: LogIndex(recovered.hardState.commit))
+        #if SIMULATION
+            if ServerBug.voteForgotten.isPlanted { restored.hardState.vote = nil }
+        #endif
         restored.compactedThrough = LogIndex(min(recovered.firstIndex - 1, base.index.rawValue))
         restored.base = base
         restored.entries = entries
         restored.applied = base.index
-        var configuration = Raft.Configuration(id: own, seed: seed)
+        var configuration = Raft.Configuration(id: own, seed: settings.seed)
+        configuration.preVote = preVote
+        configuration.heartbeatTicks = ReplicaSettings.ticksPerHeartbeat
+        configuration.electionTimeoutTicks = max(
+            ReplicaSettings.ticksPerHeartbeat + 1,
+            Int(settings.electionTimeoutMilliseconds / settings.tickMilliseconds))
+        configuration.electionJitterTicks = configuration.electionTimeoutTicks
         configuration.limits.uncommittedBytesMax = ReplicaLimits.logQueueBytesMax
         configuration.limits.unappliedBytesMax = ReplicaLimits.logQueueBytesMax
         return RaftNode(configuration: configuration, restoring: restored)
+    }
+
+    /// Who takes part as of what is applied: as the table says, once there is one.
+    ///
+    /// Nobody, if the table is damaged: the member then votes for nobody but listens, until it is repaired.
+    private func membership(_ founders: [MemberRow]) throws(StorageError) -> Membership {
+        guard pages.committedState.pageCount > 0 else { return Membership(founders) }
+        do throws(StorageError) {
+            return try LoopStore(pages: pages) { _ in }.read { (reader, _) throws(StorageError) in
+                Membership(try MemberTable(connection: reader.connection).all())
+            }
+        } catch {
+            guard Damage(error) != nil else { throw error }
+            return Membership(voters: [])
+        }
     }
 }

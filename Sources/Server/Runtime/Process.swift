@@ -4,6 +4,7 @@
 
 internal import Glibc
 internal import Logging
+internal import Storage
 
 /// Runs the process; returns only by ending it.
 public func runMartlet() -> Never {
@@ -43,12 +44,20 @@ private func run(_ configuration: Configuration, _ warnings: [String]) -> Never 
     let logger = configuration.makeLogger(writingTo: sink)
     for warning in warnings { logger.warning("\(warning)") }
     do throws(NodeError) {
-        let node = try ServerNode(
-            configuration: configuration, logger: logger, sink: sink, failed: { signals.fail() })
-        if try node.start() { logger.info("ready to serve client requests") }
-        let reason = signals.wait()
-        node.stop()
-        exit(reason == .failure ? 1 : 0)
+        let directory = try ServerNode.open(configuration)
+        while true {
+            let node = try ServerNode(
+                configuration: configuration, directory: directory, logger: logger, sink: sink,
+                ended: signals.end)
+            try node.start()
+            let reason = signals.wait()
+            node.stop()
+            switch reason {
+            case .signal, .node(.removed): exit(0)
+            case .node(.failed): exit(1)
+            case .node(.reinstall): logger.info("starting anew with the snapshot")
+            }
+        }
     } catch {
         logger.critical("\(error)")
         exit(1)
@@ -73,11 +82,16 @@ private func say(_ text: String, to descriptor: Int32 = STDERR_FILENO) {
     _ = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
 }
 
-/// Waits for the signal to stop, or for the node to fail.
-private final class StopSignals: Sendable {
+/// Waits for the signal to stop, or for the node to end by itself.
+private final class StopSignals: @unchecked Sendable {
+    // @unchecked Sendable: `monitor` guards `ending`.
     enum Reason {
-        case signal, failure
+        case signal
+        case node(NodeEnd)
     }
+
+    private let monitor = Monitor()
+    private var ending: NodeEnd?
 
     // Signals are blocked in every thread and taken by `wait` alone, so no handler runs anywhere.
     init() {
@@ -93,14 +107,25 @@ private final class StopSignals: Sendable {
     }
 
     func wait() -> Reason {
-        var set = Self.set
-        var taken: Int32 = 0
-        while sigwait(&set, &taken) != 0 {}
-        return taken == SIGUSR1 ? .failure : .signal
+        while true {
+            var set = Self.set
+            var taken: Int32 = 0
+            while sigwait(&set, &taken) != 0 {}
+            guard taken == SIGUSR1 else { return .signal }
+            monitor.lock()
+            let end = ending
+            ending = nil
+            monitor.unlock()
+            // A node may report its end twice; the second report is about nothing any more.
+            if let end { return .node(end) }
+        }
     }
 
     /// Ends `wait` from another thread.
-    func fail() {
+    func end(_ reason: NodeEnd) {
+        monitor.lock()
+        ending = reason
+        monitor.unlock()
         kill(getpid(), SIGUSR1)
     }
 }

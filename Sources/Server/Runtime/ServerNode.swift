@@ -13,7 +13,7 @@ internal import Transport
 /// Why a node can't start, or could not go on; the text says what to do.
 enum NodeError: Error, CustomStringConvertible {
     case storage(StorageError, directory: String)
-    case configuration(ConfigurationError)
+    case bootstrap(BootstrapError)
     case transport(TransportError)
 
     var description: String {
@@ -24,10 +24,11 @@ enum NodeError: Error, CustomStringConvertible {
         case .storage(.disk(let error), _):
             "\(error): make the data directory writable for this user, with space left in it"
         case .storage(.corrupt, let directory), .storage(.corruptPage, let directory):
-            "\(storageText). Nothing was changed in \(directory): restore it from a backup, or "
-                + "rebuild this member from a healthy one"
+            "\(storageText). Nothing was changed in \(directory). Where there are other members, "
+                + "move it away and start with --initial-cluster-state=existing: the member "
+                + "rejoins. Where this is the only one, restore a backup"
         case .storage: storageText
-        case .configuration(let error): "\(error)"
+        case .bootstrap(let error): "\(error)"
         case .transport(let error): "\(error)"
         }
     }
@@ -38,95 +39,103 @@ enum NodeError: Error, CustomStringConvertible {
     }
 }
 
+/// Why a node ends by itself.
+enum NodeEnd: Sendable {
+    /// The store can't go on, or a port can't be opened.
+    case failed
+    /// This member was removed from its cluster.
+    case removed
+    /// A snapshot lies ready: the node has to begin anew with it.
+    case reinstall
+}
+
 /// One member of the cluster.
 final class ServerNode {
-    private let configuration: Configuration
-    private let logger: Logger
+    let configuration: Configuration
+    let logger: Logger
+    let identity: Identity
+    let status = SharedStatus()
+    let metrics: Metrics
     private let group: MultiThreadedEventLoopGroup
+    /// One thread for all members: one wake-up serves what a turn has for all of them, and no client's
+    /// traffic holds a heartbeat up.
+    private let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let inbox = ReplicaInbox()
-    private let status = SharedStatus()
-    private let identity: Identity
-    private let directory: DataDirectory
     private let pages: PageStore
     private let log: LogStore
     private let replicaThread: ReplicaThread
     private let checkpointer: Checkpointer
+    private let peers: PeerNetwork
     private var logWriter: LogWriter?
     private let loops: LoopSet
-    private let metrics: Metrics
-    private var listeners: [Listener] = []
-    private let readiness: Readiness
-    private let failed: @Sendable () -> Void
+    private let opening = ClientOpening()
+    private let founderCheck: FounderCheck?
+    private let ended: @Sendable (NodeEnd) -> Void
 
     /// Opens the store and makes all parts; nothing runs yet.
     ///
-    /// - Parameter failed: called once from another thread if the store can't go on.
+    /// - Parameter ended: called from another thread if the node has to end, perhaps more than once.
     init(
-        configuration: Configuration, logger: Logger, sink: LogSink,
-        failed: @escaping @Sendable () -> Void
+        configuration: Configuration, directory: DataDirectory, logger: Logger, sink: LogSink,
+        ended: @escaping @Sendable (NodeEnd) -> Void
     ) throws(NodeError) {
         self.configuration = configuration
         self.logger = logger
-        self.failed = failed
-        let path = configuration.dataDirectory
-        (directory, identity) = try ServerNode.claim(configuration)
-        let methods = Method.allCases.map { MetricMethod(path: $0.path, kind: $0.kind.metricKind) }
-        metrics = Metrics(
-            identity: MetricIdentity(
-                memberID: identity.memberID, serverVersion: Product.etcdVersion,
-                clusterVersion: "3.6"), methods: MetricMethod.completing(methods),
-            level: configuration.metricsLevel)
-        let opened: OpenedStore
-        do throws(StorageError) {
-            opened = try OpenedStore(
-                directory: directory,
-                disk: TimedDisk(
-                    directory.disk, logDirectory: directory.logPath, metrics: metrics.disk),
-                seed: ServerNode.randomNumber())
-        } catch {
-            throw .storage(error, directory: path)
-        }
+        self.ended = ended
+        group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let tls = try ServerNode.peerTLS(configuration, logger)
+        let client = BootstrapClient(
+            name: configuration.name, group: peerGroup, tls: tls, logger: logger)
+        let stored = try Bootstrapper(
+            configuration: configuration, directory: directory, client: client, logger: logger
+        ).claim()
+        identity = stored.identity
+        metrics = ServerNode.metrics(configuration, identity)
+        let disk = TimedDisk(
+            directory.disk, logDirectory: directory.logPath, metrics: metrics.disk)
+        var settings = ServerNode.settings(configuration, stored, group)
+        let (opened, node) = try ServerNode.openStore(configuration, directory, disk, settings)
+        settings.isUnconfirmedFounder = stored.founders.count > 1 && opened.isBlank
+        founderCheck =
+            settings.isUnconfirmedFounder
+            ? FounderCheck(stored, client: client, directory: directory, logger: logger) : nil
         pages = opened.pages
         log = opened.log
-        group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         loops = LoopSet(group: group)
-        let readiness = Readiness()
-        self.readiness = readiness
-        let checkpointer = Checkpointer(pages: pages, log: log, logger: logger) { [inbox] error in
-            inbox.add(.logFailed(error))
-        }
-        self.checkpointer = checkpointer
-        let dispatcher = LoopDispatcher(mailboxes: loops.mailboxes) { [logger, failed] event in
-            ServerNode.log(event, logger)
-            switch event {
-            case .diskFull(let isFull): checkpointer.hurry(isFull)
-            case .readable: readiness.set(true)
-            case .stopped:
-                readiness.set(false)
-                failed()
-            default: break
-            }
-        }
+        checkpointer = Checkpointer(
+            pages: pages, log: log, retainedBytes: Int(clamping: configuration.logRetentionBytes),
+            logger: logger
+        ) { [inbox] news in inbox.add(news) }
+        let snapshots = SnapshotExchange(
+            pages: pages, disk: disk, directory: directory.path,
+            bytesPerSecond: Int(clamping: configuration.snapshotBytesPerSecond ?? 0),
+            logger: logger
+        ) { ended(.reinstall) }
+        peers = PeerNetwork(
+            identity: PeerIdentity(
+                clusterID: identity.clusterID, memberID: identity.memberID,
+                name: configuration.name),
+            group: peerGroup, tls: tls, inbox: inbox,
+            directory: PeerDirectory(
+                stored.founders + stored.peers, isFounder: !stored.founders.isEmpty),
+            snapshots: snapshots, logger: logger
+        ) { ended(.removed) }
+        let dispatcher = LoopDispatcher(
+            mailboxes: loops.mailboxes, peers: peers,
+            events: ServerNode.listener(
+                ownID: identity.memberID, checkpointer, opening, peers, group, logger, ended))
         let replica = Replica(
-            settings: ServerNode.settings(
-                configuration, identity, loopCount: loops.mailboxes.count),
-            node: opened.restore(identity, seed: ServerNode.randomNumber()), log: opened.log,
-            pages: opened.pages,
-            space: SpaceGuard(disk: directory.disk, directory: path), status: status,
+            settings: settings, node: node, log: log, pages: pages,
+            space: SpaceGuard(disk: directory.disk, directory: directory.path), status: status,
             output: dispatcher)
         replicaThread = ReplicaThread(replica: replica, inbox: inbox, dispatcher: dispatcher)
-        if let torn = opened.recovered.tornTail {
-            logger.warning(
-                "cut an interrupted write off the log",
-                metadata: [
-                    "file": "\(torn.file)", "offset": "\(torn.offset)", "bytes": "\(torn.bytes)",
-                ])
-        }
+        ServerNode.log(opened, logger)
         bindMetrics(sink: sink)
     }
 
-    /// Starts the threads and opens the ports; when it returns true the node serves.
-    func start() throws(NodeError) -> Bool {
+    /// Starts the threads and the ports for other members; those for clients follow once there is
+    /// something to serve.
+    func start() throws(NodeError) {
         logWriter = LogWriter(store: log) { [inbox, logger, checkpointer] report in
             switch report {
             case .saved(let ticket):
@@ -139,56 +148,130 @@ final class ServerNode {
                 checkpointer.logFailed()
             }
         }
+        try listenToPeers()
+        peers.update(peers.directory.members)
         replicaThread.start()
         checkpointer.start()
-        // Nothing is served before the state is known to hold everything that was acknowledged.
-        guard readiness.wait() else { return false }
-        do throws(TransportError) {
-            try listen()
-        } catch {
-            throw .transport(error)
+        founderCheck?.start(
+            confirmed: { [inbox] in inbox.add(.confirmed) }, failed: { [ended] in ended(.failed) })
+        let ports = ClientPorts(
+            configuration: configuration, loops: loops, services: services, logger: logger)
+        opening.start(ports, logger: logger) { [ended] in ended(.failed) }
+    }
+
+    private func listenToPeers() throws(NodeError) {
+        for url in configuration.listenPeerURLs {
+            do throws(TransportError) {
+                try peers.listen(on: url)
+            } catch {
+                guard configuration.listensToPeersByDefault, peers.directory.members.count <= 1
+                else { throw .transport(error) }
+                // Nobody asked for this port, and nobody needs it yet.
+                logger.warning(
+                    "no port for other members: start with --listen-peer-urls before adding any",
+                    metadata: ["error": "\(error)"])
+            }
         }
-        return true
     }
 
     /// Stops serving, lets calls end, and closes the store in order.
     func stop() {
-        for listener in listeners { listener.drain() }
-        for listener in listeners { listener.close() }
+        leave()
+        founderCheck?.stop()
+        opening.stop()
         replicaThread.stop()
+        peers.stop()
         checkpointer.stop()
         logWriter?.stop()
+        do {
+            try group.syncShutdownGracefully()
+            try peerGroup.syncShutdownGracefully()
+        } catch {
+            logger.warning("event loops did not end", metadata: ["error": "\(error)"])
+        }
         logger.info("stopped")
+    }
+
+    /// Hands leadership over, so that the others need no election.
+    private func leave() {
+        guard status.leader == identity.memberID, !status.readsLocally else { return }
+        inbox.add(.leave)
+        let deadline = MonotonicClock.now.advanced(
+            milliseconds: UInt64(configuration.electionTimeoutMilliseconds))
+        while status.leader == identity.memberID, MonotonicClock.now < deadline {
+            var pause = timespec(tv_sec: 0, tv_nsec: 1_000_000)
+            nanosleep(&pause, nil)
+        }
     }
 
     // MARK: pieces
 
-    /// Locks the data directory and finds out whose it is; an empty one becomes this member's.
-    private static func claim(
-        _ configuration: Configuration
-    ) throws(NodeError) -> (DataDirectory, Identity) {
+    /// Locks the data directory for as long as the process runs.
+    static func open(_ configuration: Configuration) throws(NodeError) -> DataDirectory {
         let path = configuration.dataDirectory
-        let directory: DataDirectory
         do throws(StorageError) {
-            directory = try DataDirectory(
+            return try DataDirectory(
                 path: path, disk: PosixDisk(skipsSync: configuration.unsafeNoFsync))
-            if let identity = try directory.identity() { return (directory, identity) }
         } catch {
             throw .storage(error, directory: path)
         }
-        let founding: ClusterIdentity
-        do throws(ConfigurationError) {
-            founding = try configuration.foundingIdentity()
+    }
+
+    private static func peerTLS(
+        _ configuration: Configuration, _ logger: Logger
+    ) throws(NodeError) -> PeerTLS? {
+        do throws(TransportError) {
+            return try configuration.peerTLS.loaded { logger.warning("\($0)") }
         } catch {
-            throw .configuration(error)
+            throw .transport(error)
         }
-        let identity = Identity(clusterID: founding.clusterID, memberID: founding.memberID)
+    }
+
+    private static func openStore(
+        _ configuration: Configuration, _ directory: DataDirectory, _ disk: any Disk,
+        _ settings: ReplicaSettings
+    ) throws(NodeError) -> (OpenedStore, RaftNode) {
         do throws(StorageError) {
-            try directory.found(identity)
+            let opened = try OpenedStore(directory: directory, disk: disk, seed: settings.seed)
+            let node = try opened.restore(
+                settings, founders: settings.founders, preVote: configuration.preVote)
+            return (opened, node)
         } catch {
-            throw .storage(error, directory: path)
+            throw .storage(error, directory: directory.path)
         }
-        return (directory, identity)
+    }
+
+    /// What the node does about what its replica reports, on the replica's thread.
+    private static func listener(
+        ownID: UInt64, _ checkpointer: Checkpointer, _ opening: ClientOpening,
+        _ peers: PeerNetwork, _ group: MultiThreadedEventLoopGroup, _ logger: Logger,
+        _ ended: @escaping @Sendable (NodeEnd) -> Void
+    ) -> @Sendable (ReplicaEvent) -> Void {
+        { event in
+            log(event, logger)
+            switch event {
+            case .diskFull(let isFull): checkpointer.hurry(isFull)
+            case .readable: opening.allow(.readable)
+            case .membersChanged(let rows, let removed):
+                opening.allow(.known)
+                peers.directory.set(rows, removed: removed)
+                if rows.contains(where: { $0.id == ownID }) { peers.update(rows) }
+            case .removed:
+                // The call that removed it may have come by this member, and waits for its answer.
+                group.next().scheduleTask(in: .seconds(1)) { ended(.removed) }
+            case .stopped: ended(.failed)
+            default: break
+            }
+        }
+    }
+
+    private static func metrics(_ configuration: Configuration, _ identity: Identity) -> Metrics {
+        let methods = Method.allCases.map { MetricMethod(path: $0.path, kind: $0.kind.metricKind) }
+        return Metrics(
+            identity: MetricIdentity(
+                memberID: identity.memberID, serverVersion: Product.etcdVersion,
+                clusterVersion: "3.6"), methods: MetricMethod.completing(methods),
+            level: configuration.metricsLevel)
     }
 
     private static func randomNumber() -> UInt64 {
@@ -197,76 +280,31 @@ final class ServerNode {
     }
 
     private static func settings(
-        _ configuration: Configuration, _ identity: Identity, loopCount: Int
+        _ configuration: Configuration, _ stored: StoredIdentity,
+        _ group: MultiThreadedEventLoopGroup
     ) -> ReplicaSettings {
         var settings = ReplicaSettings(
-            identity: identity,
+            identity: stored.identity,
             member: MemberRow(
-                id: identity.memberID, name: configuration.name,
+                id: stored.identity.memberID, name: configuration.name,
                 peerURLs: configuration.initialAdvertisePeerURLs.map(\.description),
-                clientURLs: configuration.advertiseClientURLs.map(\.description), isLearner: false))
+                clientURLs: configuration.advertiseClientURLs.map(\.description), role: .voter))
+        settings.founders = stored.founders
+        settings.promotesLearners = configuration.autoPromote
         settings.executor.minimumLeaseTTL = configuration.minimumLeaseTTLSeconds
         settings.executor.quotaBytes = configuration.quotaBackendBytes
+        settings.executor.strictReconfigCheck = configuration.strictReconfigCheck
+        settings.executor.maxLearners = configuration.maxLearners
         settings.electionTimeoutMilliseconds = UInt64(configuration.electionTimeoutMilliseconds)
         settings.heartbeatMilliseconds = UInt64(configuration.heartbeatIntervalMilliseconds)
+        settings.requestTimeoutMilliseconds = UInt64(configuration.requestTimeout.milliseconds)
         settings.autoCompaction = configuration.autoCompaction
         settings.compactionBatchLimit = configuration.compactionBatchLimit
         settings.compactionSleepMilliseconds = UInt64(
             max(1, configuration.compactionSleepInterval.milliseconds))
-        settings.loopCount = loopCount
+        settings.loopCount = Array(group.makeIterator()).count
         settings.seed = randomNumber()
         return settings
-    }
-
-    private func listen() throws(TransportError) {
-        let client = try loops.registry(.client, services: services)
-        metrics.network.receivedBytes.bind { client.counts.bytesReceived }
-        metrics.network.sentBytes.bind { client.counts.bytesSent }
-        metrics.network.connections.bind { Double(client.counts.connectionsOpen) }
-        metrics.network.connectionsAccepted.bind { client.counts.connectionsAccepted }
-        metrics.network.connectionsRefused.bind { client.counts.connectionsRefused }
-        metrics.network.connectionErrors.bind { client.counts.connectionErrors }
-        for place in configuration.clientListeners {
-            try listen(
-                on: place.url, registry: client, servesRPC: place.servesRPC, "client traffic")
-        }
-        guard !configuration.listenMetricsURLs.isEmpty else { return }
-        let probes = try loops.registry(.metrics, services: services)
-        for url in configuration.listenMetricsURLs {
-            try listen(on: url, registry: probes, servesRPC: false, "metrics and probes")
-        }
-    }
-
-    private func listen(
-        on url: EndpointURL, registry: HandlerRegistry, servesRPC: Bool, _ purpose: String
-    ) throws(TransportError) {
-        let tls = url.scheme.isSecure ? tlsConfiguration : nil
-        let listener = try Listener.bind(
-            ListenerConfiguration(
-                host: url.host, port: url.port, tls: tls, limits: connectionLimits,
-                servesRPC: servesRPC), registry: registry)
-        listeners.append(listener)
-        logger.info("listening for \(purpose)", metadata: ["url": "\(url)"])
-    }
-
-    private var tlsConfiguration: TLSConfiguration {
-        TLSConfiguration(
-            certificateFile: configuration.certFile, keyFile: configuration.keyFile,
-            trustedCAFile: configuration.trustedCAFile.isEmpty ? nil : configuration.trustedCAFile,
-            requireClientCertificate: configuration.requiresClientCertificate,
-            minimumVersion: configuration.tlsMinVersion == .tls13 ? .tls13 : .tls12,
-            maximumVersion: configuration.tlsMaxVersion.map { $0 == .tls12 ? .tls12 : .tls13 },
-            cipherSuites: configuration.cipherSuites.map(\.openSSLName))
-    }
-
-    private var connectionLimits: ConnectionLimits {
-        var limits = ConnectionLimits()
-        limits.receiveMessageBytesMax = configuration.receiveMessageBytesMax
-        limits.advertisedStreamsMax = configuration.maxConcurrentStreams
-        limits.pingIntervalMinNanoseconds = configuration.keepaliveMinTime.nanosecondsClamped
-        limits.keepaliveTimeNanoseconds = configuration.keepaliveInterval.nanosecondsClamped
-        limits.keepaliveTimeoutNanoseconds = configuration.keepaliveTimeout.nanosecondsClamped
-        return limits
     }
 
     private var services: ServiceParts {
@@ -274,6 +312,7 @@ final class ServerNode {
         limits.requestBytesMax = configuration.maxRequestBytes
         limits.operationsMax = configuration.maxTxnOps
         limits.requestTimeoutMilliseconds = UInt64(configuration.requestTimeout.milliseconds)
+        limits.electionTimeoutMilliseconds = UInt64(configuration.electionTimeoutMilliseconds)
         limits.quotaBytes = configuration.quotaBackendBytes
         limits.version = Product.etcdVersion
         return ServiceParts(
@@ -290,6 +329,25 @@ final class ServerNode {
         case .readable: logger.debug("the store can be read")
         case .becameLeader(let term):
             logger.info("became leader", metadata: ["term": "\(term)"])
+        case .leaderChanged(let term, leader: 0):
+            logger.warning("no leader", metadata: ["term": "\(term)"])
+        case .leaderChanged(let term, let leader):
+            logger.info(
+                "a leader is known", metadata: ["term": "\(term)", "leader": "\(leader.idText)"])
+        case .handingOver(let target, let reason):
+            logger.info(
+                "handing leadership over",
+                metadata: ["to": "\(target.idText)", "reason": "\(reason)"])
+        case .membersChanged(let rows, _):
+            logger.info(
+                "the members are known",
+                metadata: ["members": "\(rows.map { $0.id.idText }.joined(separator: ","))"])
+        case .damaged(let error):
+            logger.error(
+                "the database is damaged: repairing it from another member, if there is one",
+                metadata: ["error": "\(error)"])
+        case .removed:
+            logger.critical("this member was removed from the cluster: stopping")
         case .requestFailed(let error):
             logger.error(
                 "requests failed on an error of the store", metadata: ["error": "\(error)"])
@@ -302,6 +360,25 @@ final class ServerNode {
         }
     }
 
+    private static func log(_ opened: OpenedStore, _ logger: Logger) {
+        if let torn = opened.tornTail {
+            logger.warning(
+                "cut an interrupted write off the log",
+                metadata: [
+                    "file": "\(torn.file)", "offset": "\(torn.offset)", "bytes": "\(torn.bytes)",
+                ])
+        }
+        switch opened.installed {
+        case .nothing: break
+        case .installed(let state):
+            logger.info(
+                "installed a snapshot",
+                metadata: ["index": "\(state.index)", "revision": "\(state.header.revision)"])
+        case .discarded(let reason):
+            logger.warning("dropped a snapshot", metadata: ["reason": "\(reason)"])
+        }
+    }
+
     private func bindMetrics(sink: LogSink) {
         let status = status
         let ownID = identity.memberID
@@ -310,6 +387,7 @@ final class ServerNode {
         metrics.mvcc.currentRevision.bind { Double(status.revision) }
         metrics.mvcc.compactRevision.bind { Double(max(0, status.compactedRevision)) }
         metrics.server.hasLeader.bind { status.leader == 0 ? 0 : 1 }
+        metrics.server.isLearner.bind { status.isLearner ? 1 : 0 }
         metrics.server.isLeader.bind { status.leader == ownID ? 1 : 0 }
         metrics.server.proposalsCommitted.bind { Double(status.committed) }
         metrics.server.proposalsApplied.bind { Double(status.applied) }
@@ -319,32 +397,6 @@ final class ServerNode {
             Double(quota ?? 0)
         }
         metrics.network.droppedLogLines.bind { sink.droppedLines }
-    }
-}
-
-/// Whether the store came up, told by the replica's thread to the one that starts the node.
-private final class Readiness: @unchecked Sendable {
-    // @unchecked Sendable: `monitor` guards `state`.
-    private let monitor = Monitor()
-    private let changed = MonitorCondition()
-    private var state: Bool?
-
-    /// The first word counts.
-    func set(_ isReady: Bool) {
-        monitor.lock()
-        defer { monitor.unlock() }
-        state = state ?? isReady
-        changed.signal()
-    }
-
-    /// Waits for the word.
-    func wait() -> Bool {
-        monitor.lock()
-        defer { monitor.unlock() }
-        while true {
-            if let state { return state }
-            changed.wait(monitor)
-        }
     }
 }
 

@@ -57,6 +57,9 @@ extension WatchHub {
         }
         guard let step else { return }
         watcher.nextRevision = step.nextRevision
+        #if SIMULATION
+            if ServerBug.watchLosesSwitch.isPlanted { watcher.nextRevision += 1 }
+        #endif
         send(step.events, at: step.revision, to: watcher)
     }
 
@@ -123,6 +126,12 @@ private struct CatchUpStep {
     private static func encode(
         _ cursor: ChangeCursor, _ record: KeyRecord, _ watcher: Watcher, _ reader: KeyReader
     ) throws(StorageError) -> EncodedEvent {
+        #if SIMULATION
+            if ServerBug.watchPreviousLost.isPlanted {
+                return EncodedEvent.make(
+                    key: cursor.key, record: record, value: cursor.value, previous: nil)
+            }
+        #endif
         if watcher.wantsPrevious, record.version != 1, cursor.previous.rawValue != 0 {
             let encoded = try reader.withChange(
                 cursor.previous, before: record.revision.main

@@ -15,34 +15,30 @@ extension WatchHub {
     /// Sends each touched watch its pending events of a batch.
     func send(_ batch: EventBatch, to touched: [Watcher]) {
         var encoder = BatchEncoder(batch: batch, store: store)
+        // Both arrays keep their memory from watch to watch and from batch to batch.
+        var places: [Int32] = []
+        var fields: [EncodedEvent] = []
         for watcher in touched {
-            let places = watcher.pending
-            watcher.pending.removeAll(keepingCapacity: true)
+            swap(&places, &watcher.pending)
+            defer {
+                places.removeAll(keepingCapacity: true)
+                swap(&places, &watcher.pending)
+            }
             guard let first = places.first, !watcher.isCanceled else { continue }
             guard !watcher.stream.isCongested else {
                 fallBehind(watcher, from: batch.events[Int(first)].record.revision.main)
                 continue
             }
             do throws(StorageError) {
-                try send(places, of: &encoder, to: watcher)
+                try encoder.encode(places, withPrevious: watcher.wantsPrevious, into: &fields)
             } catch {
                 // The store cannot be read now: the watch tries again from this batch on.
                 fallBehind(watcher, from: batch.events[Int(first)].record.revision.main)
+                continue
             }
+            let last = Int(places.last ?? first)
+            send(fields, at: batch.events[last].record.revision.main, to: watcher)
         }
-    }
-
-    private func send(
-        _ places: [Int32], of encoder: inout BatchEncoder, to watcher: Watcher
-    ) throws(StorageError) {
-        var fields: [EncodedEvent] = []
-        fields.reserveCapacity(places.count)
-        for place in places {
-            fields.append(try encoder.event(Int(place), withPrevious: watcher.wantsPrevious))
-        }
-        guard let last = places.last else { return }
-        send(
-            fields, at: encoder.batch.events[Int(last)].record.revision.main, to: watcher)
     }
 
     /// Sends events in one response, or in fragments where the watch asked for them (W12).
@@ -88,7 +84,19 @@ private struct BatchEncoder {
         full = plain
     }
 
-    mutating func event(_ place: Int, withPrevious: Bool) throws(StorageError) -> EncodedEvent {
+    /// Replaces what is in `fields` by the events at `places`.
+    mutating func encode(
+        _ places: [Int32], withPrevious: Bool, into fields: inout [EncodedEvent]
+    ) throws(StorageError) {
+        fields.removeAll(keepingCapacity: true)
+        for place in places {
+            fields.append(try event(Int(place), withPrevious: withPrevious))
+        }
+    }
+
+    private mutating func event(_ place: Int, withPrevious: Bool) throws(StorageError)
+        -> EncodedEvent
+    {
         let event = batch.events[place]
         // Without a previous value both forms are the same.
         let wantsPrevious = withPrevious && !event.isCreation && event.previous.rawValue != 0

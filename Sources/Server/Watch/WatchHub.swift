@@ -70,6 +70,9 @@ final class WatchHub {
         }
         let next = request.startRevision == 0 ? state.revision + 1 : request.startRevision
         let watcher = Watcher(request, id: id, stream: stream, nextRevision: next)
+        #if SIMULATION
+            if ServerBug.watchBeginsEarly.isPlanted, next > 1 { watcher.nextRevision = next - 1 }
+        #endif
         if stream.watchers.isEmpty { streams.append(stream) }
         stream.insert(watcher)
         watcherCount += 1
@@ -81,6 +84,9 @@ final class WatchHub {
             scheduleProgress()
         }
         subscribe()
+        #if SIMULATION
+            if ServerBug.watchStartsLive.isPlanted { return makeLive(watcher) }
+        #endif
         if let delivered, next > delivered {
             makeLive(watcher)
         } else {
@@ -152,6 +158,12 @@ final class WatchHub {
         var touched: [Watcher] = []
         for (place, event) in batch.events.enumerated() {
             index.forEachWatcher(of: event.key) { watcher in
+                #if SIMULATION
+                    if ServerBug.watchIgnoresStart.isPlanted {
+                        if watcher.pending.isEmpty { touched.append(watcher) }
+                        return watcher.pending.append(Int32(place))
+                    }
+                #endif
                 guard event.record.revision.main >= watcher.nextRevision,
                     watcher.wants(isDelete: !event.record.isLive)
                 else { return }
@@ -265,6 +277,13 @@ final class WatchHub {
             guard !watcher.wasSent, watcher.nextRevision <= delivered + 1,
                 !watcher.stream.isCongested
             else { return }
+            #if SIMULATION
+                if ServerBug.progressTooEarly.isPlanted {
+                    return send(
+                        WatchResponseHead(header: header(delivered + 1), watchID: watcher.id),
+                        to: watcher.stream)
+                }
+            #endif
             send(
                 WatchResponseHead(header: header(delivered), watchID: watcher.id),
                 to: watcher.stream)

@@ -43,7 +43,10 @@ final class Watcher {
 
     /// Whether the filters let a change pass (W9).
     func wants(isDelete: Bool) -> Bool {
-        isDelete ? !skipsDeletes : !skipsPuts
+        #if SIMULATION
+            if ServerBug.watchFilterIgnored.isPlanted { return true }
+        #endif
+        return isDelete ? !skipsDeletes : !skipsPuts
     }
 }
 

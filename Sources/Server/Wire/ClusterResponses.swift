@@ -1,10 +1,11 @@
-// ClusterResponses.swift: the answers of the Cluster service.
+// ClusterResponses.swift: the answers of the Cluster service, written for clients and read by members.
 // Belongs here: fields and their order. Never here: who the members are.
 // Source: messages.tsv, package etcdserverpb; headers of these answers have revision 0 (rule G4).
+// A member that starts reads them from one that runs (BootstrapMessages.swift).
 
 /// One member of the cluster as clients see it (etcd rpc.proto, Member).
 struct WireMember: Hashable, Sendable {
-    var id: UInt64
+    var id: UInt64 = 0
     /// Empty until the member has started once (rule K1).
     var name = ""
     var peerURLs: [String] = []
@@ -13,11 +14,52 @@ struct WireMember: Hashable, Sendable {
     var isLearner = false
 }
 
+extension WireMember: WireMessage {
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: id = try reader.uint64(field)
+            case 2: name = try reader.string(field)
+            case 3: peerURLs.append(try reader.string(field))
+            case 4: clientURLs.append(try reader.string(field))
+            case 5: isLearner = try reader.bool(field)
+            default: try reader.skip(field)
+            }
+        }
+    }
+
+    func encode(into writer: inout ProtoWriter) {
+        writer.uint64(1, id)
+        writer.string(2, name)
+        for url in peerURLs { writer.string(3, url, keepsDefault: true) }
+        for url in clientURLs { writer.string(4, url, keepsDefault: true) }
+        writer.bool(5, isLearner)
+    }
+}
+
+/// A MemberAddResponse as a member reads it (etcd rpc.proto, MemberAddResponse).
+struct MemberAddResponse: WireDecodable, Hashable {
+    var header = ResponseHeader()
+    var added = WireMember()
+    var members: [WireMember] = []
+
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: try reader.message(field, into: &header)
+            case 2: try reader.message(field, into: &added)
+            case 3: try reader.messages(field, into: &members)
+            default: try reader.skip(field)
+            }
+        }
+    }
+}
+
 extension ProtoWriter {
     /// A whole answer of MemberList, MemberRemove, MemberUpdate or MemberPromote.
     mutating func memberListResponse(_ header: ResponseHeader, members: [WireMember]) {
         self.header(header)
-        for member in members { self.member(2, member) }
+        for member in members { message(2, member) }
     }
 
     /// A whole MemberAddResponse: the new member and the full list.
@@ -25,17 +67,7 @@ extension ProtoWriter {
         _ header: ResponseHeader, added: WireMember, members: [WireMember]
     ) {
         self.header(header)
-        member(2, added)
-        for member in members { self.member(3, member) }
-    }
-
-    private mutating func member(_ field: Int, _ member: WireMember) {
-        let open = openMessage(field)
-        uint64(1, member.id)
-        string(2, member.name)
-        for url in member.peerURLs { string(3, url, keepsDefault: true) }
-        for url in member.clientURLs { string(4, url, keepsDefault: true) }
-        bool(5, member.isLearner)
-        close(open)
+        message(2, added)
+        for member in members { message(3, member) }
     }
 }

@@ -38,6 +38,8 @@ private let decoders: [Decoder] = [
     roundTrip(MemberListRequest.self), roundTrip(MemberAddRequest.self),
     roundTrip(MemberRemoveRequest.self), roundTrip(MemberUpdateRequest.self),
     roundTrip(MemberPromoteRequest.self), roundTrip(HealthCheckRequest.self),
+    roundTrip(PublishMemberRequest.self), roundTrip(MemberReplaceRequest.self),
+    roundTrip(BootstrapRequest.self), roundTrip(BootstrapResponse.self),
 ]
 
 private func roundTrip<Message: WireMessage>(_: Message.Type) -> Decoder {

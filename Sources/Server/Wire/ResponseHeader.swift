@@ -27,6 +27,20 @@ struct ResponseHeader: Hashable, Sendable {
     var fieldSize: Int { WireSize.lengthDelimited(1, bodySize) }
 }
 
+extension ResponseHeader: WireDecodable {
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: clusterID = try reader.uint64(field)
+            case 2: memberID = try reader.uint64(field)
+            case 3: revision = try reader.int64(field)
+            case 4: raftTerm = try reader.uint64(field)
+            default: try reader.skip(field)
+            }
+        }
+    }
+}
+
 extension WireCursor {
     /// Writes the header, whose content has `bodySize` bytes, as field 1, also when it is empty.
     @inline(__always)

@@ -22,6 +22,8 @@ enum WireError: Error, Equatable, Sendable {
     case tooDeep(offset: Int)
     /// The message holds more than `WireLimits.repeatedMessagesMax` compares and operations.
     case tooManyItems
+    /// A member of a newer version forwarded a request of a kind that this one does not know.
+    case unknownKind(UInt64)
 }
 
 extension WireError: CustomStringConvertible {
@@ -44,7 +46,9 @@ extension WireError: CustomStringConvertible {
         case .tooDeep(let offset):
             "messages nested too deep at byte \(offset)"
         case .tooManyItems:
-            "too many repeated messages"
+            "too many repeated messages, or parts of one"
+        case .unknownKind(let kind):
+            "unknown kind of request \(kind)"
         }
     }
 }

@@ -1,0 +1,117 @@
+// ReadRequests.swift: reads on their way to an index, and from there to the applied state.
+// Belongs here: who waits for which round. Never here: asking (Replica+Reads.swift), Raft's own rounds.
+// Source: thesis §6.4; etcd semantics G7. Invariant: a read joins only a context made after it came.
+
+internal import Raft
+
+/// What waits for a read index.
+enum ReadWaiter {
+    /// Whoever wants to read the published state.
+    case reader(RequestOrigin)
+    /// An answer that rests on this member leading, and is void once it does not.
+    case answer(Batch.Answer)
+
+    /// Who is told if nothing comes of it.
+    var origin: RequestOrigin {
+        switch self {
+        case .reader(let origin): origin
+        case .answer(let answer): answer.origin
+        }
+    }
+}
+
+/// The linearizable reads of one member that may not be served yet.
+struct ReadRequests {
+    private struct Asked {
+        let context: ReadContext
+        let waiters: [ReadWaiter]
+        let since: Tick
+    }
+
+    /// Came and were not asked for yet, or asked in vain.
+    private var waiting: [ReadWaiter] = []
+    private var asked: [Asked] = []
+    /// Have their index and wait until it is applied.
+    private var indexed: [(index: UInt64, waiters: [ReadWaiter])] = []
+    private var counter: UInt64
+    private var pausedUntil = Tick(milliseconds: 0)
+
+    /// - Parameter seed: differs between starts, so that no context is ever used twice.
+    init(seed: UInt64) {
+        counter = StartNumber.first(seed: seed)
+    }
+
+    /// Whether as many rounds are under way as may be.
+    var isAsking: Bool { asked.count >= ReplicaLimits.readRoundsMax }
+
+    /// Whether reads wait to be asked for.
+    var hasWaiting: Bool { !waiting.isEmpty }
+
+    mutating func add(_ waiter: ReadWaiter) { waiting.append(waiter) }
+
+    /// A fresh context for everything that waits; nil if nothing does, or enough is under way.
+    mutating func ask(now: Tick) -> ReadContext? {
+        guard !waiting.isEmpty, asked.count < ReplicaLimits.readRoundsMax, now >= pausedUntil else {
+            return nil
+        }
+        counter += 1
+        let context = ReadContext(counter)
+        asked.append(Asked(context: context, waiters: waiting, since: now))
+        waiting = []
+        return context
+    }
+
+    /// Notes the index of a context; one that was given up meanwhile is passed over.
+    mutating func resolve(_ context: ReadContext, index: UInt64) {
+        guard let place = asked.firstIndex(where: { $0.context == context }) else { return }
+        indexed.append((index, asked.remove(at: place).waiters))
+    }
+
+    /// Lets the reads of a context wait for another one, not before `pause`.
+    mutating func failed(_ context: ReadContext, pause: Tick) {
+        guard let place = asked.firstIndex(where: { $0.context == context }) else { return }
+        waiting = asked.remove(at: place).waiters + waiting
+        pausedUntil = pause
+    }
+
+    /// Gives up contexts whose question or answer must have been lost.
+    mutating func giveUp(askedBefore limit: Tick) {
+        for lost in asked where lost.since < limit { waiting = lost.waiters + waiting }
+        asked.removeAll { $0.since < limit }
+    }
+
+    /// The reads that may be served once `applied` is.
+    mutating func release(applied: UInt64) -> [ReadWaiter] {
+        #if SIMULATION
+            if ServerBug.readBeforeApplied.isPlanted {
+                defer { indexed = [] }
+                return indexed.flatMap(\.waiters)
+            }
+        #endif
+        guard indexed.contains(where: { $0.index <= applied }) else { return [] }
+        var ready: [ReadWaiter] = []
+        for read in indexed where read.index <= applied { ready += read.waiters }
+        indexed.removeAll { $0.index <= applied }
+        return ready
+    }
+
+    /// Takes out the answers of a leader that is none any more; the reads stay.
+    mutating func takeAnswers() -> [Batch.Answer] {
+        let all = removeAll()
+        var answers: [Batch.Answer] = []
+        for waiter in all {
+            switch waiter {
+            case .reader: waiting.append(waiter)
+            case .answer(let answer): answers.append(answer)
+            }
+        }
+        return answers
+    }
+
+    /// Takes out everything.
+    mutating func removeAll() -> [ReadWaiter] {
+        let all = indexed.flatMap(\.waiters) + asked.flatMap(\.waiters) + waiting
+        (indexed, asked, waiting) = ([], [], [])
+        return all
+    }
+}

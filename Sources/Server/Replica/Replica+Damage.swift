@@ -1,0 +1,82 @@
+// Replica+Damage.swift: pages that are not what they should be, and the way back.
+// Belongs here: what a member does about damage to its own database. Never here: finding it (Storage, the
+// runtime's scrubber), fetching (Runtime/SnapshotExchange.swift).
+// Source: design section 7: detected by checksum, never served, never replicated, repaired from a peer.
+//
+//   found --(leads)--> hands leadership over --(follows)--> fetches a snapshot with these pages --> starts anew
+//   found --(nobody else has the data)--> alarm CORRUPT
+//
+// Every entry carries the hash of the whole database after it, so that each member compares itself with the
+// leader at every entry it applies.
+
+internal import Raft
+internal import Storage
+
+/// What of the database is known to be wrong.
+enum Damage: Equatable, Sendable {
+    /// These pages do not match their checksums.
+    case pages([UInt32])
+    /// The database differs from the leader's in an unknown place.
+    case everything
+
+    func merged(with other: Damage) -> Damage {
+        guard case .pages(let known) = self, case .pages(let more) = other else {
+            return .everything
+        }
+        return .pages(known + more.filter { !known.contains($0) })
+    }
+
+    /// What an error of the store says about the database; nil if it says nothing.
+    init?(_ error: StorageError) {
+        switch error {
+        case .corruptPage(let page, _): self = .pages([page])
+        case .corrupt: self = .everything
+        case .busy, .disk, .incompatible, .sqlite: return nil
+        }
+    }
+}
+
+extension Replica {
+    /// Notes damage that was found; what can be done about it follows in the next turns.
+    func found(_ more: Damage, because error: StorageError) {
+        let all = damage?.merged(with: more) ?? more
+        guard all != damage else { return }
+        damage = all
+        nextRepair = now
+        output.report(.damaged(error))
+    }
+
+    /// Notes pages that readers or the writer found damaged.
+    func lookForDamage() {
+        for error in pages.takeFailures() {
+            if let more = Damage(error) { found(more, because: error) }
+        }
+    }
+
+    /// Does what is due about damage.
+    func repair() {
+        guard let damage, now >= nextRepair else { return }
+        nextRepair = now.advanced(milliseconds: settings.electionTimeoutMilliseconds)
+        // A member that could not read who the members are hears from a leader if there is one.
+        guard node.membership.members != [node.id] else { return background.raiseCorrupt() }
+        if node.role == .leader {
+            handOverToBest(reason: "this member's database is damaged")
+        } else if let leader = node.leader {
+            output.repair(damage, from: leader.rawValue)
+        }
+    }
+
+    /// Applies entries, unless the store can't: then it stands still until it is repaired.
+    func applyUnlessDamaged(_ entry: Entry) throws(StorageError) -> Bool {
+        guard !isStalled else { return false }
+        do throws(StorageError) {
+            try apply(entry)
+            return true
+        } catch {
+            guard let more = Damage(error) else { throw error }
+            isStalled = true
+            found(more, because: error)
+            return false
+        }
+    }
+}

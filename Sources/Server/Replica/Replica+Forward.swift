@@ -1,0 +1,134 @@
+// Replica+Forward.swift: requests that the leader carries out for the other members.
+// Belongs here: both sides of forwarding. Never here: connections and bytes (Runtime/, Cluster/).
+// Source: design section 3, steps 2 and 6; etcd semantics G7, G8, G20.
+//
+//   follower: backlog --(leader known)--> sent --answer--> ahead --(applied)--> call
+//                ^                         |  \--connection lost--> call fails: nobody knows
+//                '------- not taken -------'
+//
+// A request whose fate is unknown is never sent again: it may have been carried out.
+
+internal import Raft
+internal import Storage
+
+extension Replica {
+    /// Passes on what waits, if there is somebody who leads.
+    func forwardBacklog() {
+        guard backlogStart < backlog.count, let leader = node.leader, leader != node.id,
+            now >= forwards.pausedUntil, forwards.maySend(now: now)
+        else { return dropExpired() }
+        var requests: [ForwardedRequest] = []
+        while backlogStart < backlog.count, forwards.count < ReplicaLimits.forwardedRequestsMax {
+            let request = backlog[backlogStart]
+            backlogStart += 1
+            guard request.expires > now else {
+                drop(request)
+                continue
+            }
+            requests.append(forwards.add(request, leader: leader.rawValue))
+        }
+        compactBacklog()
+        guard !requests.isEmpty else { return }
+        forwards.endFrame(now: now)
+        output.forward(requests, to: leader.rawValue)
+    }
+
+    private func dropExpired() {
+        while backlogStart < backlog.count, backlog[backlogStart].expires <= now {
+            drop(backlog[backlogStart])
+            backlogStart += 1
+        }
+        compactBacklog()
+    }
+
+    /// Gives up a request whose time is over: a call has been told so by its loop, nobody else has.
+    private func drop(_ request: ReplicaRequest) {
+        if case .call = request.origin { return }
+        fail(request.origin, .timeout)
+    }
+
+    func compactBacklog() {
+        guard backlogStart == backlog.count || backlogStart > 4096 else { return }
+        backlog.removeFirst(backlogStart)
+        backlogStart = 0
+    }
+
+    /// Requests could not be sent at all; they wait for another attempt.
+    func forwardRefused(_ sequences: [UInt64]) {
+        for sequence in sequences { takeBack(sequence) }
+    }
+
+    /// The connection on which requests went to a member broke: nobody knows what became of them.
+    func forwardLost(to member: UInt64) {
+        #if SIMULATION
+            if ServerBug.forwardedTwice.isPlanted {
+                return backlog.append(contentsOf: forwards.takeAll(sentTo: member))
+            }
+        #endif
+        for request in forwards.takeAll(sentTo: member) {
+            fail(request.origin, .timeoutConnectionLost)
+        }
+    }
+
+    /// A connection for requests to a member stands.
+    func forwardReady() {
+        forwards.pausedUntil = now
+    }
+
+    /// The leader has answered.
+    func answered(_ answer: ForwardedAnswer) {
+        if case .notTaken = answer.content { return takeBack(answer.sequence) }
+        guard let origin = forwards.take(answer.sequence)?.origin else { return }
+        if answer.index <= status.applied {
+            deliver(answer.content, to: origin)
+        } else {
+            forwards.hold(answer, for: origin)
+        }
+    }
+
+    private func takeBack(_ sequence: UInt64) {
+        guard let request = forwards.take(sequence) else { return }
+        if tip != nil { accept(request) } else { backlog.append(request) }
+        forwards.pausedUntil = now.advanced(milliseconds: settings.tickMilliseconds)
+    }
+
+    /// Gives answers whose index is applied by now.
+    func releaseForwarded() {
+        for (answer, origin) in forwards.release(applied: status.applied) {
+            deliver(answer.content, to: origin)
+        }
+    }
+
+    // MARK: the leader's side
+
+    /// Sends a member's request back: this member does not lead.
+    func refuse(_ origin: RequestOrigin) {
+        deliver(.notTaken, to: origin)
+    }
+
+    /// Takes what waited for a leader as if it came now, for this member has become it.
+    func acceptBacklog() {
+        let waiting = backlog[backlogStart...]
+        backlog = []
+        backlogStart = 0
+        for request in waiting {
+            if request.expires > now { accept(request) } else { drop(request) }
+        }
+    }
+
+    /// Sends back what other members had asked for and was not begun; the rest waits for a leader.
+    func refuseForwardedBacklog() {
+        var kept: [ReplicaRequest] = []
+        let limit = now.advanced(milliseconds: settings.requestTimeoutMilliseconds)
+        for var request in backlog[backlogStart...] {
+            request.expires = min(request.expires, limit)
+            if case .member = request.origin {
+                refuse(request.origin)
+            } else {
+                kept.append(request)
+            }
+        }
+        backlog = kept
+        backlogStart = 0
+    }
+}
