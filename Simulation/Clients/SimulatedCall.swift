@@ -1,0 +1,151 @@
+// SimulatedCall.swift: a call of a client on a member, as a connection would carry it.
+// Belongs here: delays, what breaks it. Never here: what is asked (the clients), what is answered (Server/API).
+// Invariant: messages reach the client in order, and none after the end.
+
+import Transport
+
+@testable import Server
+
+/// One call; the server's end and the client's end in one.
+final class SimulatedCall: ServiceCall {
+    unowned let world: World
+    let place: Int
+    let method: Method
+    private(set) weak var process: MemberProcess?
+    /// What the services keep with the call.
+    var holder: AnyObject?
+    private(set) var bufferedBytes = 0
+    /// The server's end can still answer.
+    private(set) var isOpen = true
+    /// The client still listens.
+    private(set) var isListening = true
+    /// The request has reached the member: whatever happens then, it may have been carried out.
+    private(set) var isDelivered = false
+    private var parts: [UInt8] = []
+    private var partsExpected = 0
+    private var lastArrival = Moment.beginning
+    private var lastSending = Moment.beginning
+    private let onMessage: ([UInt8]) -> Void
+    private let onEnd: (RPCStatus) -> Void
+    private var loop: MemberLoop?
+
+    init(
+        world: World, place: Int, method: Method, onMessage: @escaping ([UInt8]) -> Void,
+        onEnd: @escaping (RPCStatus) -> Void
+    ) {
+        self.world = world
+        self.place = place
+        self.method = method
+        self.onMessage = onMessage
+        self.onEnd = onEnd
+    }
+
+    /// The text of the end of a call that no member took.
+    static let refused = "connection refused"
+
+    // MARK: the client's side
+
+    /// Sends a message to the member; the first one opens the call.
+    func request(_ message: [UInt8]) {
+        lastSending = max(
+            lastSending.after(microseconds: 1), world.now.after(microseconds: latency()))
+        world.schedule(at: lastSending) { [self] in deliver(message) }
+    }
+
+    /// The client hangs up: it learns nothing more.
+    func cancel() {
+        guard isListening else { return }
+        isListening = false
+        lastSending = max(lastSending, world.now.after(microseconds: latency()))
+        world.schedule(at: lastSending) { [self] in
+            isOpen = false
+            guard let process, process.isAlive else { return }
+            loop?.front.cancel(holder: holder)
+            holder = nil
+        }
+    }
+
+    private func latency() -> UInt64 { 50 + world.clientDice.heavyTail(mean: 100) }
+
+    private func deliver(_ message: [UInt8]) {
+        let node = world.nodes[place]
+        if node.pausedUntil > world.now {
+            return world.schedule(at: node.pausedUntil) { [self] in deliver(message) }
+        }
+        guard isListening || process != nil else { return }
+        if process == nil {
+            guard !isDelivered, let running = node.process, running.isReadable,
+                running.knowsMembers
+            else { return end(RPCStatus(.unavailable, Self.refused)) }
+            process = running
+            loop = running.loops[world.clientDice.below(running.loops.count)]
+            isDelivered = true
+            loop?.front.start(self, method, holder: &holder)
+        }
+        guard isOpen, let process, process.isAlive, let loop else { return }
+        var held = holder
+        loop.front.receive(self, method, message, holder: &held)
+        if isOpen { holder = held }
+    }
+
+    /// The connection is gone.
+    func connectionLost() {
+        isOpen = false
+        // The services hold the call, and are held by it.
+        holder = nil
+        loop = nil
+        end(RPCStatus(.unavailable, "connection lost"))
+    }
+
+    private func end(_ status: RPCStatus) {
+        arrive(after: latency()) { [self] in
+            guard isListening else { return }
+            isListening = false
+            onEnd(status)
+        }
+    }
+
+    private func arrive(after delay: UInt64, _ body: @escaping () -> Void) {
+        lastArrival = max(lastArrival.after(microseconds: 1), world.now.after(microseconds: delay))
+        world.schedule(at: lastArrival, body)
+    }
+
+    // MARK: ServiceCall, the server's side
+
+    func send(_ message: consuming [UInt8]) {
+        let bytes = message
+        bufferedBytes += bytes.count
+        arrive(after: latency()) { [self] in
+            bufferedBytes -= bytes.count
+            if isListening { onMessage(bytes) }
+            if bufferedBytes == 0, isOpen, let process, process.isAlive {
+                loop?.front.drained(holder: holder)
+            }
+        }
+    }
+
+    func beginMessage(length: Int) {
+        parts = []
+        partsExpected = length
+        if length == 0 { send([]) }
+    }
+
+    func sendPart(_ bytes: consuming [UInt8]) {
+        parts += bytes
+        guard parts.count == partsExpected else { return }
+        let message = parts
+        parts = []
+        send(message)
+    }
+
+    func finish(_ status: RPCStatus) {
+        guard isOpen else { return }
+        isOpen = false
+        holder = nil
+        end(status)
+    }
+
+    // A client of this world never sends so much that it would have to be held back.
+    func pauseReceiving() {}
+    func resumeReceiving() {}
+}

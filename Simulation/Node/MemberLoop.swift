@@ -1,0 +1,115 @@
+// MemberLoop.swift: one event loop of a member with its services, on virtual time.
+// Belongs here: timers, the mailbox, handing calls in. Never here: what the services do (Server/API).
+// Source: Server/Runtime/LoopSet.swift and LoopRuntime.swift.
+
+import Storage
+
+@testable import Server
+
+/// What a loop is made of.
+struct LoopParts {
+    unowned let world: World
+    unowned let node: SimulatedNode
+    let identity: Identity
+    let status: SharedStatus
+    let pages: PageStore
+    let seed: UInt64
+}
+
+/// One event loop.
+final class MemberLoop: LoopEnvironment {
+    weak var process: MemberProcess?
+    private unowned let world: World
+    private unowned let node: SimulatedNode
+    private let index: Int
+    private var dice: Dice
+    private var outgoing: [ReplicaRequest] = []
+    private var isFlushScheduled = false
+    private(set) var eventBytesWaiting = 0
+    private var services: Front?
+    private let parts: LoopParts
+
+    init(_ parts: LoopParts, index: Int) {
+        self.parts = parts
+        self.index = index
+        world = parts.world
+        node = parts.node
+        dice = Dice(seed: parts.seed, .node, number: UInt64(index))
+    }
+
+    /// The services, made when they are first wanted.
+    var front: Front {
+        if let services { return services }
+        let store = LoopStore(pages: parts.pages) { _ in }
+        var limits = FrontLimits()
+        limits.version = Product.etcdVersion
+        let context = LoopContext(
+            identity: parts.identity, limits: limits, status: parts.status, store: store,
+            environment: self, loop: Int32(index), pages: parts.pages)
+        let hub = WatchHub(
+            identity: parts.identity, status: parts.status, store: store, environment: self,
+            loop: Int32(index), fragmentBytesMax: 1 << 20,
+            progressMilliseconds: world.setup.progressMilliseconds)
+        let made = Front(context: context, watches: hub)
+        services = made
+        return made
+    }
+
+    /// Lets go of the services, which hold this loop as their environment.
+    func close() { services = nil }
+
+    // MARK: LoopEnvironment
+
+    var now: Tick { node.clock.tick(at: world.now) }
+
+    var nonce: UInt64 { dice.next() }
+
+    func later(_ body: @escaping () -> Void) {
+        process?.after(microseconds: 1) { _ in body() }
+    }
+
+    func after(milliseconds: UInt64, _ body: @escaping () -> Void) {
+        guard let process else { return }
+        let due = node.clock.moment(
+            of: now.advanced(milliseconds: milliseconds), now: world.now)
+        process.at(due) { _ in body() }
+    }
+
+    func submit(_ request: ReplicaRequest) -> Bool {
+        outgoing.append(request)
+        guard !isFlushScheduled else { return true }
+        isFlushScheduled = true
+        process?.after(microseconds: 1) { [self] _ in flush() }
+        return true
+    }
+
+    private func flush() {
+        isFlushScheduled = false
+        let batch = outgoing
+        outgoing = []
+        guard let process, !batch.isEmpty, !process.add(batch) else { return }
+        for request in batch {
+            guard case .call(let ticket) = request.origin else { continue }
+            front.take(.failure(ticket, EtcdError.tooManyRequests.status))
+        }
+    }
+
+    // MARK: the mailbox
+
+    /// Takes what the replica posted, a little later, as another thread would.
+    func receive(_ messages: [LoopMessage]) {
+        for case .events(let events) in messages { eventBytesWaiting += events.byteCount }
+        let delay = world.processDice.within(1...world.setup.turnMicroseconds)
+        // Two deliveries never overtake each other.
+        lastDelivery = max(
+            lastDelivery.after(microseconds: 1), world.now.after(microseconds: delay))
+        process?.at(lastDelivery) { [self] _ in
+            for message in messages {
+                if case .events(let events) = message { eventBytesWaiting -= events.byteCount }
+                front.take(message)
+            }
+        }
+    }
+
+    private var lastDelivery = Moment.beginning
+}

@@ -1,0 +1,129 @@
+// MemberProcess+Snapshot.swift: fetching a snapshot from another member, piece by piece.
+// Belongs here: the two ends of a transfer. Never here: pages and files (Storage/Snapshot).
+// Source: Server/Runtime/SnapshotExchange.swift, SnapshotSender.swift and SnapshotReceiver.swift.
+
+import Storage
+
+@testable import Server
+
+/// The transfers of one process.
+struct SnapshotDesk {
+    /// Transfers that this process sends.
+    var sending = 0
+    /// The one it receives; stays once it is complete.
+    var isReceiving = false
+    var nextFetch = Tick(milliseconds: 0)
+
+    static let sendersMax = 2
+    static let retryMilliseconds: UInt64 = 500
+    static let pieceBytes = 16 << 10
+}
+
+/// One transfer between two processes.
+final class SnapshotTransfer {
+    let source: MemberProcess
+    let target: MemberProcess
+    let staging: SnapshotStaging
+    private var reader: SnapshotSource?
+
+    init?(from source: MemberProcess, to target: MemberProcess, damage: Damage?) {
+        self.source = source
+        self.target = target
+        do throws(StorageError) {
+            staging = try SnapshotStaging.open(
+                disk: target.node.disk, directory: MemberProcess.directoryPath,
+                pages: target.store.pages, damage: damage)
+        } catch {
+            return nil
+        }
+    }
+
+    private var isPossible: Bool {
+        source.isAlive && target.isAlive
+            && source.world.network.isOpen(from: source.node.place, to: target.node.place)
+            && source.world.network.isOpen(from: target.node.place, to: source.node.place)
+    }
+
+    /// Opens the source with what the target has.
+    func begin() {
+        guard isPossible, source.snapshots.sending < SnapshotDesk.sendersMax,
+            let have = SnapshotHave(decoding: staging.have.encoded())
+        else { return fail() }
+        source.snapshots.sending += 1
+        do throws(StorageError) {
+            let opened = try source.store.pages.openSnapshotSource(for: have)
+            reader = opened
+            guard let state = StoreState(decoding: opened.state.encoded()) else { return fail() }
+            try staging.begin(state)
+            next()
+        } catch {
+            fail()
+        }
+    }
+
+    private func next() {
+        let world = source.world
+        let delay = world.network.latency(from: source.node.place, to: target.node.place)
+        world.schedule(at: world.now.after(microseconds: delay)) { [self] in deliver() }
+    }
+
+    private func deliver() {
+        let world = source.world
+        guard isPossible else { return fail() }
+        let resume = max(source.node.pausedUntil, target.node.pausedUntil)
+        if resume > world.now { return world.schedule(at: resume) { [self] in deliver() } }
+        do throws(StorageError) {
+            if let piece = try reader?.next(bytesMax: SnapshotDesk.pieceBytes) {
+                try staging.add(piece)
+                return next()
+            }
+            let state = try staging.finish()
+            end()
+            world.note(.snapshotFetched, target.node.place, state.index, 0)
+            world.marks.reach(.snapshotFetched)
+            world.end(target.node, .reinstall)
+        } catch {
+            fail()
+        }
+    }
+
+    private func end() {
+        if reader != nil { source.snapshots.sending -= 1 }
+        reader = nil
+    }
+
+    private func fail() {
+        end()
+        guard target.isAlive else { return }
+        target.world.marks.reach(.snapshotBrokenOff)
+        target.snapshots.isReceiving = false
+        target.snapshots.nextFetch = target.tick.advanced(
+            milliseconds: SnapshotDesk.retryMilliseconds)
+        do throws(StorageError) {
+            try staging.save()
+        } catch {
+            target.world.marks.reach(.stagingNotSaved)
+        }
+    }
+}
+
+extension MemberProcess {
+    /// Begins to fetch a snapshot unless one is being fetched, or was tried a moment ago.
+    ///
+    /// - Parameter damage: what of the own database must not be relied on.
+    func fetchSnapshot(from member: UInt64, damage: Damage?) {
+        guard !snapshots.isReceiving, tick >= snapshots.nextFetch,
+            let place = world.place(of: member), let source = world.nodes[place].process
+        else { return }
+        snapshots.isReceiving = true
+        let delay = world.network.latency(from: node.place, to: place)
+        after(microseconds: delay) { process in
+            guard let transfer = SnapshotTransfer(from: source, to: process, damage: damage)
+            else {
+                process.snapshots.isReceiving = false
+                return
+            }
+            transfer.begin()
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// MemberProcess.swift: a running member: what ServerNode assembles, driven by events instead of threads.
+// Belongs here: opening, the replica's turns, its inbox. Elsewhere: +Output (what the replica says), +Disk (the
+// log's writer and the checkpointer), +Snapshot. Never here: any decision of the server (Replica, Front).
+// Source: Server/Runtime/ServerNode.swift and ReplicaThread.swift, whose order of calls this keeps.
+
+import Raft
+import Storage
+
+@testable import Server
+
+/// How a process ends.
+enum ProcessEnd: Equatable {
+    /// The process alone is gone: what it wrote is in the system's memory.
+    case killed
+    /// The machine lost its power.
+    case powerLost(PowerLoss)
+    /// It stopped in good order.
+    case stopped
+    /// It could not go on.
+    case failed(String)
+    /// It was removed from the cluster.
+    case removed
+    /// A snapshot lies ready.
+    case reinstall
+}
+
+/// One member's process.
+final class MemberProcess {
+    unowned let world: World
+    unowned let node: SimulatedNode
+    /// Tells this process from others on the machine.
+    let number: Int
+    let settings: ReplicaSettings
+    let store: OpenedStore
+    let replica: Replica
+    let status = SharedStatus()
+    let directory: PeerDirectory
+    let output: ProcessOutput
+    let loops: [MemberLoop]
+    private let owned: DataDirectory
+
+    private var requests: [ReplicaRequest] = []
+    private var news: [ReplicaNews] = []
+    private var isTurnScheduled = false
+    private var wake = Moment.never
+    /// What ended it during a turn.
+    var ending: ProcessEnd?
+    /// The store can be read, and the members are known: clients may connect.
+    var isReadable = false
+    var knowsMembers = false
+    // The log's writer and the checkpointer, see +Disk.
+    var isFlushing = false
+    var waitsForSpace = false
+    var isKeepingHouse = false
+    var checkpoint: Checkpoint?
+    var checkpointTicket: LogTicket?
+    var checkpointLooks = 0
+    var isHurried = false
+    var snapshots = SnapshotDesk()
+
+    static let directoryPath = "data"
+
+    /// Opens the store.
+    init(world: World, node: SimulatedNode) throws(StorageError) {
+        self.world = world
+        self.node = node
+        node.starts += 1
+        number = node.starts
+        let setup = world.setup
+        owned = try DataDirectory(path: Self.directoryPath, disk: node.disk)
+        if try owned.identity() == nil {
+            try owned.found(
+                StoredIdentity(node.identity, founders: node.founders, peers: node.peers))
+        }
+        var dice = Dice(seed: setup.seed, .node, number: UInt64(node.place * 1000 + number))
+        let seed = dice.next()
+        store = try OpenedStore(
+            directory: owned, disk: node.disk, seed: seed, segmentBytes: setup.segmentBytes,
+            options: PageStoreOptions(cacheBytes: setup.cacheBytes))
+        var settings = ReplicaSettings(identity: node.identity, member: node.ownRow)
+        settings.founders = node.founders
+        settings.seed = seed
+        settings.electionTimeoutMilliseconds = setup.electionMilliseconds
+        settings.heartbeatMilliseconds = setup.heartbeatMilliseconds
+        settings.loopCount = setup.loopCount
+        settings.compactionBatchLimit = setup.compactionBatch
+        settings.executor.minimumLeaseTTL = 1
+        self.settings = settings
+        let directory = PeerDirectory(
+            node.founders + node.peers, isFounder: !node.founders.isEmpty)
+        self.directory = directory
+        let output = ProcessOutput(loopCount: settings.loopCount)
+        self.output = output
+        replica = Replica(
+            settings: settings,
+            node: try store.restore(settings, founders: node.founders, preVote: setup.preVote),
+            log: store.log, pages: store.pages,
+            space: SpaceGuard(disk: node.disk, directory: Self.directoryPath), status: status,
+            output: output)
+        let parts = LoopParts(
+            world: world, node: node, identity: node.identity, status: status,
+            pages: store.pages, seed: seed)
+        loops = (0..<settings.loopCount).map { MemberLoop(parts, index: $0) }
+        output.process = self
+        for loop in loops { loop.process = self }
+    }
+
+    /// What the machine's clock shows now.
+    var tick: Tick { node.clock.tick(at: world.now) }
+
+    /// Whether it still runs.
+    var isAlive: Bool { node.process === self }
+
+    /// Begins.
+    func start() {
+        replica.start(now: tick)
+        world.network.update(self, directory.members)
+        endTurn()
+        scheduleCheckpointLook()
+    }
+
+    // MARK: events
+
+    /// Runs `body` after some time unless the process has ended; a paused one runs it later.
+    func after(microseconds: UInt64, _ body: @escaping (MemberProcess) -> Void) {
+        at(world.now.after(microseconds: microseconds), body)
+    }
+
+    func at(_ moment: Moment, _ body: @escaping (MemberProcess) -> Void) {
+        world.schedule(at: moment) { [weak self] in self?.run(body) }
+    }
+
+    private func run(_ body: @escaping (MemberProcess) -> Void) {
+        guard isAlive else { return }
+        if node.pausedUntil > world.now { return at(node.pausedUntil, body) }
+        body(self)
+    }
+
+    // MARK: the replica's inbox
+
+    /// Adds requests; false, and none is added, if too many wait.
+    func add(_ batch: [ReplicaRequest]) -> Bool {
+        guard requests.count + batch.count <= ReplicaLimits.queuedRequestsMax else { return false }
+        requests += batch
+        scheduleTurn()
+        return true
+    }
+
+    func add(_ item: ReplicaNews) {
+        news.append(item)
+        scheduleTurn()
+    }
+
+    private func scheduleTurn() {
+        guard !isTurnScheduled else { return }
+        isTurnScheduled = true
+        let delay = world.processDice.within(1...world.setup.turnMicroseconds)
+        after(microseconds: delay) { $0.turn() }
+    }
+
+    private func turn() {
+        isTurnScheduled = false
+        wake = .never
+        let now = tick
+        let taken = news
+        let batch = requests
+        news = []
+        requests = []
+        replica.begin(now: now)
+        for item in taken { replica.take(item, now: now) }
+        replica.enqueue(batch, now: now)
+        replica.turn(now: now)
+        endTurn()
+    }
+
+    /// Hands out what the replica said, and sees to what has to happen next.
+    private func endTurn() {
+        world.invariants.look(at: self)
+        output.flush()
+        if let ending { return world.end(node, ending) }
+        scheduleFlush()
+        scheduleWake()
+    }
+
+    private func scheduleWake() {
+        guard let next = replica.nextWake else { return }
+        let moment = max(
+            node.clock.moment(of: next, now: world.now), world.now.after(microseconds: 100))
+        guard moment < wake else { return }
+        wake = moment
+        at(moment) { process in
+            guard process.wake <= process.world.now, !process.isTurnScheduled else { return }
+            process.turn()
+        }
+    }
+}

@@ -1,0 +1,218 @@
+// Invariants.swift: what must hold after every step, over all members and all their restarts.
+// Belongs here: safety of the log and of the pages. Never here: what clients see (Checkers/).
+// Source: Raft paper figure 3; design section 6, rules 1 to 3.
+
+import Raft
+import Storage
+
+@testable import Server
+
+/// Watches all members; the first broken rule ends the run.
+final class Invariants {
+    /// What a member has promised or shown, over all its processes.
+    private struct Record {
+        var member: UInt64 = 0
+        /// Whom it voted for, by term, newest last.
+        var votes: [(term: UInt64, candidate: UInt64)] = []
+        /// The newest entry it has said to be on its disk, and in which term it said so.
+        var acknowledged: (term: UInt64, index: UInt64) = (0, 0)
+        /// Of the running process.
+        var term: UInt64 = 0
+        var commit: UInt64 = 0
+        var applied: UInt64 = 0
+        var last: UInt64 = 0
+        var checked: UInt64 = 0
+    }
+
+    private struct Agreed {
+        let hash: UInt64
+        let place: Int
+    }
+
+    unowned let world: World
+    private var records: [Record] = []
+    /// Who led, by term; looked up only.
+    private var leaders: [UInt64: UInt64] = [:]
+    /// What is agreed, by index.
+    private var entries: [Agreed?] = []
+    private var pages: [Agreed?] = []
+    /// The newest entry known to be agreed.
+    private(set) var newest: UInt64 = 0
+
+    init(world: World) {
+        self.world = world
+    }
+
+    // MARK: events
+
+    /// A process has opened its store.
+    func started(_ process: MemberProcess) {
+        let place = process.node.place
+        let member = process.node.identity.memberID
+        while records.count <= place { records.append(Record()) }
+        if records[place].member != member { records[place] = Record(member: member) }
+        records[place].term = 0
+        records[place].commit = 0
+        records[place].applied = 0
+        records[place].last = 0
+        records[place].checked = 0
+        guard !process.node.disk.isSpoiled else { return }
+        let record = records[place]
+        let node = process.replica.node
+        if node.term.rawValue < record.votes.last?.term ?? 0
+            || node.term.rawValue < record.acknowledged.term
+        {
+            world.fail(
+                "term forgotten",
+                "\(process.node.name) restarted in term \(node.term.rawValue) after acting in a later one"
+            )
+        }
+        let kept = max(node.last.index.rawValue, process.store.pages.checkpointState.index)
+        if record.acknowledged.term == node.term.rawValue, kept < record.acknowledged.index {
+            world.fail(
+                "acknowledgement forgotten",
+                "\(process.node.name) acknowledged entry \(record.acknowledged.index) in term "
+                    + "\(record.acknowledged.term) and restarted with \(kept)")
+        }
+    }
+
+    /// A member sends a message.
+    func look(at message: Message, of node: SimulatedNode) {
+        let term = message.term.rawValue
+        switch message.body {
+        case .voteAnswer(granted: true): vote(node, term, for: message.to.rawValue)
+        case .appendAccepted(let match):
+            let known = records[node.place].acknowledged
+            if (term, match.rawValue) > (known.term, known.index) {
+                records[node.place].acknowledged = (term, match.rawValue)
+            }
+        default: break
+        }
+    }
+
+    private func vote(_ node: SimulatedNode, _ term: UInt64, for candidate: UInt64) {
+        guard let known = records[node.place].votes.last(where: { $0.term == term }) else {
+            return records[node.place].votes.append((term, candidate))
+        }
+        guard known.candidate != candidate else { return }
+        world.fail(
+            "one vote a term",
+            "\(node.name) voted for \(known.candidate.idText) and \(candidate.idText) in term \(term)"
+        )
+    }
+
+    /// A member has taken a turn.
+    func look(at process: MemberProcess) {
+        let place = process.node.place
+        let replica = process.replica
+        guard replica.failure == nil else { return }
+        checkTerm(process)
+        let commit = replica.node.commit.rawValue
+        let last = replica.node.last.index.rawValue
+        let applied = process.status.applied
+        if commit < records[place].commit || applied < records[place].applied {
+            world.fail(
+                "progress",
+                "\(process.node.name) went back: commit \(records[place].commit) to \(commit), "
+                    + "applied \(records[place].applied) to \(applied)")
+        }
+        if applied > commit || commit > last
+            || process.store.log.firstIndex > applied + 1
+        {
+            world.fail(
+                "order of indexes",
+                "\(process.node.name): log from \(process.store.log.firstIndex), applied \(applied), "
+                    + "commit \(commit), last \(last)")
+        }
+        if last < records[place].last { world.marks.reach(.logTruncated) }
+        records[place].last = last
+        records[place].commit = commit
+        records[place].applied = applied
+        checkEntries(process)
+        checkPages(process)
+    }
+
+    private func checkTerm(_ process: MemberProcess) {
+        let term = process.replica.node.term.rawValue
+        let place = process.node.place
+        if term < records[place].term {
+            world.fail(
+                "terms only grow",
+                "\(process.node.name) went from term \(records[place].term) to \(term)")
+        }
+        records[place].term = term
+        guard process.replica.node.role == .leader else { return }
+        let member = process.node.identity.memberID
+        guard let known = leaders[term] else {
+            leaders[term] = member
+            // A candidate's vote for itself binds it once it counts, not when it asks for others'.
+            return vote(process.node, term, for: member)
+        }
+        guard known != member else { return }
+        world.fail(
+            "one leader a term",
+            "\(known.idText) and \(member.idText) both lead in term \(term)")
+    }
+
+    private func checkEntries(_ process: MemberProcess) {
+        let place = process.node.place
+        let replica = process.replica
+        let commit = replica.node.commit.rawValue
+        guard commit > records[place].checked else { return }
+        let first = max(records[place].checked, replica.node.memoryBase.index.rawValue) + 1
+        records[place].checked = max(commit, records[place].checked)
+        guard first <= commit else { return }
+        for index in first...commit {
+            let entry = replica.node.entry(at: LogIndex(index))
+            note(Self.hash(entry), of: index, in: &entries, place) { other in
+                world.fail(
+                    "committed entries never change",
+                    "entry \(index) of \(process.node.name), term \(entry.id.term.rawValue), "
+                        + "differs from that of n\(other)")
+            }
+        }
+        newest = max(newest, commit)
+    }
+
+    private func checkPages(_ process: MemberProcess) {
+        let state = process.store.pages.committedState
+        guard state.index > 0 else { return }
+        note(state.databaseHash, of: state.index, in: &pages, process.node.place) { other in
+            world.fail(
+                "equal pages at equal index",
+                "\(process.node.name) and n\(other) differ at entry \(state.index)")
+        }
+    }
+
+    private func note(
+        _ hash: UInt64, of index: UInt64, in list: inout [Agreed?], _ place: Int,
+        differs: (Int) -> Void
+    ) {
+        let position = Int(index)
+        if list.count <= position {
+            list.append(contentsOf: repeatElement(nil, count: position + 1 - list.count))
+        }
+        guard let known = list[position] else {
+            list[position] = Agreed(hash: hash, place: place)
+            return
+        }
+        if known.hash != hash { differs(known.place) }
+    }
+
+    private static func hash(_ entry: Entry) -> UInt64 {
+        var hash = entry.id.term.rawValue &* 0x9E37_79B9_7F4A_7C15
+        entry.payload.withUnsafeBytes { bytes in
+            var place = 0
+            while place + 8 <= bytes.count {
+                hash ^= bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+                hash = (hash &* 0xD6E8_FEB8_6659_FD93) ^ (hash >> 31)
+                place += 8
+            }
+            while place < bytes.count {
+                hash = (hash ^ UInt64(bytes[place])) &* 0x0000_0100_0000_01B3
+                place += 1
+            }
+        }
+        return hash
+    }
+}
