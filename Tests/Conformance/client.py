@@ -31,7 +31,9 @@ _SERVICES = {
     "Compact": "KV", "LeaseGrant": "Lease", "LeaseRevoke": "Lease", "LeaseTimeToLive": "Lease",
     "LeaseLeases": "Lease", "Status": "Maintenance", "Hash": "Maintenance",
     "HashKV": "Maintenance", "Defragment": "Maintenance", "Alarm": "Maintenance",
-    "Snapshot": "Maintenance", "MemberList": "Cluster",
+    "Snapshot": "Maintenance", "MoveLeader": "Maintenance", "MemberList": "Cluster",
+    "MemberAdd": "Cluster", "MemberRemove": "Cluster", "MemberUpdate": "Cluster",
+    "MemberPromote": "Cluster",
 }
 
 
@@ -217,11 +219,13 @@ class Client:
     """Calls on one channel; every reply is the message as it came."""
 
     def __init__(self, endpoint: str, *, credentials: grpc.ChannelCredentials | None = None,
-                 metadata: list | None = None) -> None:
+                 metadata: list | None = None, seconds: float = CALL_SECONDS,
+                 options: list[tuple[str, object]] = CHANNEL_OPTIONS) -> None:
         self.metadata = metadata
+        self.seconds = seconds
         self.channel = (
-            grpc.secure_channel(endpoint, credentials, CHANNEL_OPTIONS) if credentials
-            else grpc.insecure_channel(endpoint, CHANNEL_OPTIONS))
+            grpc.secure_channel(endpoint, credentials, options) if credentials
+            else grpc.insecure_channel(endpoint, options))
 
     def close(self) -> None:
         self.channel.close()
@@ -244,7 +248,7 @@ class Client:
         return method(request, timeout=seconds, metadata=self.metadata)
 
     def call(self, rpc: str, request: object, reply: type):
-        return self.unary(f"/etcdserverpb.{_SERVICES[rpc]}/{rpc}", request, reply)
+        return self.unary(f"/etcdserverpb.{_SERVICES[rpc]}/{rpc}", request, reply, self.seconds)
 
     def server_stream(self, path: str, request: object, reply: type,
                       seconds: float = CALL_SECONDS):
@@ -346,6 +350,26 @@ class Client:
     def members(self, linearizable: bool = True) -> pb.MemberListResponse:
         request = pb.MemberListRequest(linearizable=linearizable)
         return self.call("MemberList", request, pb.MemberListResponse)
+
+    def member_add(self, *peer_urls: str, learner: bool = False) -> pb.MemberAddResponse:
+        request = pb.MemberAddRequest(peerURLs=peer_urls, isLearner=learner)
+        return self.call("MemberAdd", request, pb.MemberAddResponse)
+
+    def member_remove(self, member: int) -> pb.MemberRemoveResponse:
+        request = pb.MemberRemoveRequest(ID=member)
+        return self.call("MemberRemove", request, pb.MemberRemoveResponse)
+
+    def member_update(self, member: int, *peer_urls: str) -> pb.MemberUpdateResponse:
+        request = pb.MemberUpdateRequest(ID=member, peerURLs=peer_urls)
+        return self.call("MemberUpdate", request, pb.MemberUpdateResponse)
+
+    def member_promote(self, member: int) -> pb.MemberPromoteResponse:
+        request = pb.MemberPromoteRequest(ID=member)
+        return self.call("MemberPromote", request, pb.MemberPromoteResponse)
+
+    def move_leader(self, target: int) -> pb.MoveLeaderResponse:
+        request = pb.MoveLeaderRequest(targetID=target)
+        return self.call("MoveLeader", request, pb.MoveLeaderResponse)
 
     def health(self, service: str = "") -> int:
         return self.unary("/grpc.health.v1.Health/Check",

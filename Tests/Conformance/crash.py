@@ -116,16 +116,9 @@ class FailFast(Client):
     """A call to a dead server fails at once and is never sent twice."""
 
     def __init__(self, endpoint: str) -> None:
-        self.metadata = None
-        self.channel = grpc.insecure_channel(endpoint, [
+        super().__init__(endpoint, options=[
             ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", -1)])
-
-    def unary(self, path: str, request: object, reply: type, seconds: float = 20.0):
-        method = self.channel.unary_unary(
-            path, request_serializer=type(request).SerializeToString,
-            response_deserializer=reply.FromString)
-        return method(request, timeout=seconds)
 
 
 class Writer(threading.Thread):

@@ -129,6 +129,9 @@ class Server:
     them: the kernel kills the process when the thread that started it ends.
     """
 
+    host = HOST
+    launcher: list[str] = []  # a command that executes the one after it, as `ip netns exec NAME`
+
     def __init__(self, flags: list[str] | tuple[str, ...] = (), *,
                  certificates: Certificates | None = None, client_cert_auth: bool = False,
                  data_dir: Path | str | None = None, environment: dict[str, str] | None = None,
@@ -166,7 +169,7 @@ class Server:
     @property
     def endpoint(self) -> str:
         """HOST:PORT, as gRPC channels want it."""
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -227,7 +230,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
-                tie + self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                tie + self.launcher + self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder, env={**inherited, **self.environment})
         _running.add(self)
 

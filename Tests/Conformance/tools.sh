@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools.sh: installs what the conformance tests run with, once; running it again costs nothing.
-#   tools.sh           etcdctl 3.4 and 3.5, the Python environments, h2load, curl, sqlite3, openssl
+#   tools.sh           etcdctl 3.4 and 3.5, the Python environments, h2load, curl, sqlite3, openssl, ip
 #   tools.sh --etcd    also the etcd 3.5 server, on which the tests can validate themselves (ETCD_BIN)
 # Binaries come from Debian packages (3.4: bookworm, 3.5: trixie), Python packages from PyPI; the
 # machine's apt configuration is not touched. MARTLET_TOOLS names the place, default below.
@@ -19,7 +19,7 @@ trap 'rm -rf "$WORK"' EXIT
 
 # ---- commands of this machine's own suite -------------------------------------------------------
 missing=()
-for pair in h2load:nghttp2-client curl:curl sqlite3:sqlite3 openssl:openssl; do
+for pair in ip:iproute2 h2load:nghttp2-client curl:curl sqlite3:sqlite3 openssl:openssl; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

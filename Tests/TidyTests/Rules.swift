@@ -16,7 +16,9 @@ enum Rules {
     static let deterministicFolders = [
         "Sources/Raft", "Sources/Storage", "Sources/Server/Replica", "Sources/Server/API",
         "Sources/Server/Lease", "Sources/Server/Range", "Sources/Server/Watch",
-        "Sources/Server/Wire",
+        "Sources/Server/Wire", "Simulation/World", "Simulation/Disk", "Simulation/Network",
+        "Simulation/Node", "Simulation/Clients", "Simulation/Faults", "Simulation/Scenario",
+        "Simulation/Report", "Simulation/History", "Simulation/Checkers",
     ]
 
     /// Every Swift file opens with its name and purpose, then its boundary.
