@@ -15,21 +15,35 @@ IMPORTS := --explicit-target-dependency-import-check error
 
 # Tools and Python environments of the conformance tests; they stay between runs.
 export MARTLET_TOOLS ?= $(CURDIR)/.venv
-PYTEST = $(MARTLET_TOOLS)/venv/bin/python -m pytest -n $(JOBS)
+PYTHON = $(MARTLET_TOOLS)/venv/bin/python
+PYTEST = ./as_root.sh $(PYTHON) -m pytest
 JOBS ?= 2
 ROUNDS ?= 200
 SECONDS_PER_TARGET ?= 60
+# A world gives back its memory, and the next one wants as much: fresh pages are dear.
+SIM := GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296 \
+    .build-sim/release/martlet-sim
+TIME ?= 60
+SEED ?=
+SCENARIO ?=
 
-.PHONY: help setup build run format lint unit conformance test crash fuzz fuzz-short bench clean
+.PHONY: help setup build run cluster format lint unit conformance test crash soak fuzz fuzz-short \
+        bench bench-cluster failover sim sim-build sim-ledger clean
 
 help:
 	@echo 'make run     build and start one node on 127.0.0.1:2379 (FLAGS="--name=n" adds flags)'
+	@echo 'make cluster start three nodes with TLS on 127.0.0.1, and say how to use them'
 	@echo 'make test    format check, unit tests, conformance tests with real clients'
 	@echo 'make build   the release binary $(MARTLET)'
 	@echo 'make unit    the unit tests alone; make conformance: the others alone'
 	@echo 'make crash   kill -9 under load, ROUNDS=200 times, checking that nothing is lost'
+	@echo 'make soak    every fault of a cluster in long loops (MARTLET_SOAK_SECONDS=600)'
 	@echo 'make fuzz    fuzz the parsers, SECONDS_PER_TARGET=60'
+	@echo 'make sim     whole clusters under virtual time, TIME=60 seconds of fresh seeds'
+	@echo '             (SEED=7 SCENARIO=Simulation/Scenarios/kv.txt replays one)'
+	@echo 'make sim-ledger  which planted bugs the simulator finds, and after how many seeds'
 	@echo 'make bench   Martlet and etcd side by side (BENCH="-r 1 -s 0.2 -k 0": a quick look)'
+	@echo 'make bench-cluster, make failover   the same with three nodes and TLS'
 	@echo 'make format  rewrite the sources in the one format'
 	@echo 'make clean   remove what building and testing left here'
 
@@ -59,6 +73,10 @@ run: build
 	@exec $(MARTLET) --data-dir=default.martlet --listen-client-urls=http://127.0.0.1:2379 \
 	    --advertise-client-urls=http://127.0.0.1:2379 $(FLAGS)
 
+# Data and certificates stay in ./cluster.martlet for the next time.
+cluster: build
+	@exec Tools/cluster.py --binary=$(MARTLET) $(FLAGS)
+
 format:
 	swift format --in-place --recursive --parallel $(SOURCES)
 
@@ -72,7 +90,7 @@ unit: setup lint
 
 conformance: build
 	Tests/Conformance/tools.sh
-	cd Tests/Conformance && $(PYTEST) -q
+	cd Tests/Conformance && $(PYTEST) -q -n $(JOBS)
 
 # A short run of the fuzzers: what breaks at once must not land; `make fuzz` looks further.
 fuzz-short: setup
@@ -82,14 +100,36 @@ test: unit fuzz-short conformance
 
 crash: build
 	Tests/Conformance/tools.sh
-	$(MARTLET_TOOLS)/venv/bin/python Tests/Conformance/crash.py --rounds $(ROUNDS)
+	$(PYTHON) Tests/Conformance/crash.py --rounds $(ROUNDS)
+
+soak: build
+	Tests/Conformance/tools.sh
+	cd Tests/Conformance && $(PYTEST) -q -s -m soak
 
 fuzz: setup
 	Fuzz/run.sh $(SECONDS_PER_TARGET)
 
+# Release code with its inner parts in reach, and with the switches for planted bugs.
+sim-build: setup
+	swift build -c release --product martlet-sim --scratch-path .build-sim \
+	    -Xswiftc -enable-testing -Xswiftc -DSIMULATION
+
+sim: sim-build
+	$(SIM) --time $(TIME) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO)) \
+	    --output .build-sim
+
+sim-ledger: sim-build
+	$(SIM) --ledger Documentation/Ledger.md
+
 bench: setup
 	Benchmarks/run.sh $(BENCH)
 
+bench-cluster: setup
+	Benchmarks/run.sh -c 3ntls-split $(BENCH)
+
+failover: setup
+	Benchmarks/failover.sh $(FAILOVER)
+
 clean:
-	rm -rf .build .build-* .venv default.martlet
+	rm -rf .build .build-* .venv default.martlet cluster.martlet
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -50,7 +50,7 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "COpenSSL", "CNGHTTP2",
+                "COpenSSL", "CNGHTTP2", "CChecksum",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -69,6 +69,13 @@ let package = Package(
             path: "Sources/Server", exclude: ["Main"], swiftSettings: strict),
         .executableTarget(
             name: "martlet", dependencies: ["Server"], path: "Sources/Server/Main",
+            swiftSettings: strict),
+        // Built with testing enabled, for it steps the server's inner parts: see the Makefile.
+        .target(
+            name: "Simulation", dependencies: ["Raft", "Storage", "Transport", "Server"],
+            path: "Simulation", exclude: ["Run", "Scenarios"], swiftSettings: strict),
+        .executableTarget(
+            name: "martlet-sim", dependencies: ["Simulation"], path: "Simulation/Run",
             swiftSettings: strict),
         .target(
             name: "TestSupport", dependencies: ["Storage"], path: "Tests/Support",
@@ -92,6 +99,9 @@ let package = Package(
                 "Server", "Storage", "Raft", "Transport", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation", "Raft", "Storage", "Server"],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ],

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """compare.py RESULTS.jsonl [BIGDATA.jsonl]: Martlet beside etcd in one table, with the targets.
 
-Every ratio is Martlet's figure divided by etcd's; the last column says whether the target holds.
+Every ratio is Martlet's figure divided by etcd's; the last column says whether the target holds
+(targets are of one node). CPU and memory are summed over the nodes.
 Medians of the repeats; repeats that something else on the machine disturbed are left out when
 there are cleaner ones (summary.py). Labels must be etcd... and martlet....
 Standard library only. Exit status 1 if a workload failed or had errors.
@@ -63,7 +64,7 @@ def medians(rows):
     return table, failures
 
 
-def print_workloads(table):
+def print_workloads(table, targets):
     head = "%-16s" % "workload"
     for name, _, _ in COLUMNS:
         head += " | %9s %9s %5s" % (name + " etcd", "martlet", "ratio")
@@ -76,7 +77,7 @@ def print_workloads(table):
             ratios[name] = ratio(martlet.get(key), etcd.get(key))
             line += " | %9s %9s %5s" % (number(etcd.get(key), decimals),
                                         number(martlet.get(key), decimals), number(ratios[name], 2))
-        figure, limit = TARGETS.get(workload, (None, None))
+        figure, limit = targets.get(workload, (None, None))
         print(line + " | " + ("%s %s" % (figure, verdict(ratios[figure], limit)) if figure else ""))
     print("cpu: server CPU, us per operation (idle: us per second); p50, p99: ms; "
           "rss: peak MB; disk: MB written")
@@ -127,8 +128,10 @@ def print_big(path):
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    table, failures = medians(summary.load(sys.argv[1:2]))
-    print_workloads(table)
+    rows = summary.load(sys.argv[1:2])
+    table, failures = medians(rows)
+    shapes = {label.partition("/")[2] for label, _ in rows}
+    print_workloads(table, TARGETS if shapes == {"1n"} else {})
     if len(sys.argv) == 3 and os.path.exists(sys.argv[2]):
         failures += print_big(sys.argv[2])
     if failures:

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# run.sh: Martlet beside etcd 3.5 on this machine, one node each, in turn; prints one table with ratios.
+# run.sh: Martlet beside etcd 3.5 on this machine, in turn; prints one table with ratios.
 #
 #   Benchmarks/run.sh                     everything: about 20 minutes on 2 cores
 #   Benchmarks/run.sh -r 1 -s 0.2 -k 0    a quick look: one repeat, a fifth of the load, no big data
 #
 #   -r N       repeats of every workload, etcd and Martlet interleaved             (default 3)
 #   -s F       multiplies the operations of every workload                         (default 1)
-#   -k N       keys of the big-data part; 0 leaves it out                          (default 1000000)
+#   -k N       keys of the big-data part, of one node; 0 leaves it out             (default 1000000)
+#   -c CONFIG  the shape of both: 1n is one node; 3ntls-split three with TLS and HTTP on a port of its
+#              own, etcd's best TLS mode (matrix.sh has more); CPU is summed over nodes  (default 1n)
 #   -w a,b     only these workloads (bench.py --list names them)
 #   -m BIN     the binary to measure as Martlet; default: build it in release mode
 #   -e BIN     the binary to measure it against; default: etcd, installed by setup.sh when missing
@@ -19,12 +21,12 @@ set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 ROOT=$(cd "$HERE/.." && pwd)
 PREFIX=${PEER_PREFIX:-$HOME/.cache/etcd-peer}
-REPEATS=3 SCALE=1 KEYS=1000000 ONLY= MARTLET= ETCD= DIR=$ROOT/.build/bench
-while getopts r:s:k:w:m:e:d: flag; do
+REPEATS=3 SCALE=1 KEYS=1000000 CONFIG=1n ONLY= MARTLET= ETCD= DIR=$ROOT/.build/bench
+while getopts r:s:k:c:w:m:e:d: flag; do
   case $flag in
-    r) REPEATS=$OPTARG ;; s) SCALE=$OPTARG ;; k) KEYS=$OPTARG ;; w) ONLY=$OPTARG ;;
+    r) REPEATS=$OPTARG ;; s) SCALE=$OPTARG ;; k) KEYS=$OPTARG ;; c) CONFIG=$OPTARG ;; w) ONLY=$OPTARG ;;
     m) MARTLET=$OPTARG ;; e) ETCD=$OPTARG ;; d) DIR=$OPTARG ;;
-    *) sed -n '2,18p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,20p' "$0" >&2; exit 2 ;;
   esac
 done
 say() { printf 'bench: %s\n' "$*" >&2; }
@@ -48,9 +50,9 @@ rm -f "$RESULTS" "$BIG"
 # What the table has targets for, and the rest of what a node does.
 ONLY=${ONLY:-idle,put-seq,put-c100,put-c1000,range-lin-1,range-lin,range-ser,range-page1000,txn-put4,txn-mixed,mixed-3to1,watch-100x200,watch-100xmax,lease-keepalive,lease-cycle}
 PEER_DISK=$DIR "$HERE/matrix.sh" -r "$REPEATS" -o "$RESULTS" -x "--only $ONLY --scale $SCALE" \
-  -v "etcd=$ETCD" -v "martlet=$MARTLET" 1n >"$DIR/summary.txt"
+  -v "etcd=$ETCD" -v "martlet=$MARTLET" "$CONFIG" >"$DIR/summary.txt"
 
-if [ "$KEYS" != 0 ]; then
+if [ "$KEYS" != 0 ] && [ "$CONFIG" = 1n ]; then
   data=$DIR/bigdata
   for server in "etcd=$ETCD" "martlet=$MARTLET"; do
     say "$KEYS keys: ${server%%=*}"
