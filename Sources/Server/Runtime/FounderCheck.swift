@@ -18,6 +18,8 @@ final class FounderCheck: @unchecked Sendable {
     private let monitor = Monitor()
     private let changed = MonitorCondition()
     private var isStopping = false
+    /// The fault that was told last; belongs to the thread.
+    private var noted: BootstrapError?
     private var thread: SystemThread?
 
     private static let pauseNanoseconds: UInt64 = 50_000_000
@@ -107,7 +109,9 @@ final class FounderCheck: @unchecked Sendable {
             else { continue }
             guard !response.isRemoved else { return .refuses(.removed(own.memberID)) }
             guard response.clusterID == own.clusterID else {
-                return .refuses(.otherCluster(running: response.clusterID, own: own.clusterID))
+                // Somebody else's member at that place: it says nothing of this cluster.
+                note(.otherCluster(running: response.clusterID, own: own.clusterID))
+                return .none
             }
             let known = response.members.first { $0.id == own.memberID }
             guard known?.clientURLs.isEmpty ?? true else {
@@ -116,6 +120,13 @@ final class FounderCheck: @unchecked Sendable {
             return .agrees
         }
         return .none
+    }
+
+    /// Tells of a fault once for as long as it stays the same.
+    private func note(_ error: BootstrapError) {
+        guard error != noted else { return }
+        noted = error
+        logger.warning("\(error)")
     }
 
     /// Gives the directory back: it holds nothing, and the next start may rejoin with it.
