@@ -95,7 +95,7 @@ extension Replica {
     func publishSelf() {
         guard knowsMembers, node.leader != nil, !isPublishing,
             let row = members.first(where: { $0.id == settings.identity.memberID }),
-            row.name != settings.member.name || row.clientURLs != settings.member.clientURLs
+            !row.isPublished(as: settings.member)
         else { return }
         isPublishing = true
         queue(
@@ -201,6 +201,13 @@ extension Replica {
                     byteCount: 64))
             return
         }
+    }
+}
+
+extension MemberRow {
+    /// Whether the table already has what `member` writes down at its start (K9).
+    func isPublished(as member: MemberRow) -> Bool {
+        name == member.name && clientURLs == member.clientURLs
     }
 }
 

@@ -92,12 +92,17 @@ final class ClientOpening: @unchecked Sendable {
         case known
         /// A quorum has confirmed that the local state is up to date.
         case readable
+        /// The table of members has this one's name and client URLs (K9), and as a voter if it came as one
+        /// (K4): from then on a change of members counts it as started, so a script that waits for this
+        /// member may go on with the next.
+        case published
     }
 
     private let monitor = Monitor()
     private let changed = MonitorCondition()
     private var isKnown = false
     private var isReadable = false
+    private var isPublished = false
     private var isStopping = false
     private var thread: SystemThread?
     private var ports: ClientPorts?
@@ -111,6 +116,7 @@ final class ClientOpening: @unchecked Sendable {
         switch reason {
         case .known: isKnown = true
         case .readable: isReadable = true
+        case .published: isPublished = true
         }
         changed.signal()
     }
@@ -145,7 +151,7 @@ final class ClientOpening: @unchecked Sendable {
         defer { monitor.unlock() }
         var deadline = MonotonicClock.nanoseconds + Self.waitNanoseconds
         while !isStopping {
-            if isKnown, isReadable { return true }
+            if isKnown, isReadable, isPublished { return true }
             if MonotonicClock.nanoseconds >= deadline {
                 deadline += Self.waitNanoseconds
                 logger.warning(

@@ -123,7 +123,7 @@ final class ServerNode {
         let dispatcher = LoopDispatcher(
             mailboxes: loops.mailboxes, peers: peers,
             events: ServerNode.listener(
-                ownID: identity.memberID, checkpointer, opening, peers, group, logger, ended))
+                settings.member, checkpointer, opening, peers, group, logger, ended))
         let replica = Replica(
             settings: settings, node: node, log: log, pages: pages,
             space: SpaceGuard(disk: directory.disk, directory: directory.path), status: status,
@@ -243,7 +243,7 @@ final class ServerNode {
 
     /// What the node does about what its replica reports, on the replica's thread.
     private static func listener(
-        ownID: UInt64, _ checkpointer: Checkpointer, _ opening: ClientOpening,
+        _ member: MemberRow, _ checkpointer: Checkpointer, _ opening: ClientOpening,
         _ peers: PeerNetwork, _ group: MultiThreadedEventLoopGroup, _ logger: Logger,
         _ ended: @escaping @Sendable (NodeEnd) -> Void
     ) -> @Sendable (ReplicaEvent) -> Void {
@@ -255,7 +255,9 @@ final class ServerNode {
             case .membersChanged(let rows, let removed):
                 opening.allow(.known)
                 peers.directory.set(rows, removed: removed)
-                if rows.contains(where: { $0.id == ownID }) { peers.update(rows) }
+                guard let row = rows.first(where: { $0.id == member.id }) else { break }
+                peers.update(rows)
+                if row.isPublished(as: member), row.role != .joining { opening.allow(.published) }
             case .removed:
                 // The call that removed it may have come by this member, and waits for its answer.
                 group.next().scheduleTask(in: .seconds(1)) { ended(.removed) }
