@@ -16,18 +16,18 @@ import Testing
             role: .voter)
     }
 
-    @Test("K10: before there is a cluster a founder says just that, one that joins says nothing")
+    @Test("K10: a founder without data says just that; who joins, or has data, nothing")
     func beforeFounding() throws {
-        let founder = PeerDirectory([Self.row(1), Self.row(2)], isFounder: true)
+        let founder = PeerDirectory([Self.row(1), Self.row(2)], isFounding: true)
         let answer = try #require(founder.answer(to: BootstrapRequest(), by: Self.identity))
         #expect(answer.isFounding && answer.members.isEmpty && answer.clusterID == 0xc1)
-        let joining = PeerDirectory([Self.row(1), Self.row(2)], isFounder: false)
+        let joining = PeerDirectory([Self.row(1), Self.row(2)], isFounding: false)
         #expect(joining.answer(to: BootstrapRequest(), by: Self.identity) == nil)
     }
 
     @Test("K5, K10: a newcomer is told the members, and whether its id was removed")
     func answers() throws {
-        let directory = PeerDirectory([Self.row(1)], isFounder: true)
+        let directory = PeerDirectory([Self.row(1)], isFounding: true)
         directory.set([Self.row(1), Self.row(3)], removed: [2])
         let told = try #require(
             directory.answer(to: BootstrapRequest(memberID: 3), by: Self.identity))

@@ -14,12 +14,14 @@ final class PeerDirectory: @unchecked Sendable {
     /// The database has named the members; before, they are whom this member was told of.
     private var isKnown = false
 
-    private let isFounder: Bool
+    private let isFounding: Bool
 
-    /// - Parameter isFounder: this member founds the cluster with these; otherwise it joined them.
-    init(_ rows: [MemberRow], isFounder: Bool) {
+    /// - Parameter isFounding: this member founds the cluster with these, and began without anything. One
+    ///   that began with data must not say so, not even in the moments before its own tables have told it the
+    ///   members: whoever lost its disk would take its word for that of a new cluster, and vote.
+    init(_ rows: [MemberRow], isFounding: Bool) {
         self.rows = rows
-        self.isFounder = isFounder
+        self.isFounding = isFounding
     }
 
     /// The members now, by ascending id.
@@ -41,7 +43,7 @@ final class PeerDirectory: @unchecked Sendable {
     func answer(to request: BootstrapRequest, by identity: Identity) -> BootstrapResponse? {
         monitor.lock()
         defer { monitor.unlock() }
-        guard isKnown || isFounder else { return nil }
+        guard isKnown || isFounding else { return nil }
         var response = BootstrapResponse()
         response.clusterID = identity.clusterID
         response.answererID = identity.memberID
