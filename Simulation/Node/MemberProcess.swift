@@ -1,7 +1,7 @@
 // MemberProcess.swift: a running member: what ServerNode assembles, driven by events instead of threads.
 // Belongs here: opening, the replica's turns, its inbox. Elsewhere: +Output (what the replica says), +Disk (the
 // log's writer and the checkpointer), +Snapshot. Never here: any decision of the server (Replica, Front).
-// Source: Server/Runtime/ServerNode.swift and ReplicaThread.swift, whose order of calls this keeps.
+// Source: Server/Runtime/ServerNode.swift and ReplicaLoop.swift, whose order of calls this keeps.
 
 import Raft
 import Storage
@@ -87,7 +87,7 @@ final class MemberProcess {
         settings.executor.minimumLeaseTTL = 1
         self.settings = settings
         let directory = PeerDirectory(
-            node.founders + node.peers, isFounder: !node.founders.isEmpty)
+            node.founders + node.peers, isFounding: !node.founders.isEmpty && store.isBlank)
         self.directory = directory
         let output = ProcessOutput(loopCount: settings.loopCount)
         self.output = output

@@ -120,7 +120,6 @@ class Cluster:
             if start:
                 self.wait_agreed()
         except BaseException:
-            self._tell()
             self.close()
             raise
 
@@ -288,6 +287,7 @@ class Cluster:
                   f"{'running' if member.running else 'ended'} ---\n{member.log_tail()}")
 
     def close(self) -> None:
+        self._tell()  # pytest shows it where a test failed
         for client in self._clients.values():
             client.close()
         self._clients.clear()
@@ -299,7 +299,5 @@ class Cluster:
     def __enter__(self) -> Cluster:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._tell()
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -199,7 +199,7 @@ def test_etcdctl_move_leader(cluster, ctl):
     old, new = cluster.leader(), cluster.follower()
     ctl.transcript(f"""
 $ move-leader <id{new}>
-Leadership transferred from <ID{old}> to <ID{new}>
+Leadership transferred from <id{old}> to <id{new}>
 $ move-leader 3039
 !1 Error: etcdserver: bad leader transferee
 """)

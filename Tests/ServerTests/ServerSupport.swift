@@ -1,6 +1,6 @@
 // ServerSupport.swift: a whole member stepped by hand, without threads, on a disk in memory.
 // Belongs here: the driver, what it records, reading the published store. Never here: expectations.
-// The order of calls is that of Runtime/ReplicaThread.swift and Runtime/Checkpointer.swift.
+// The order of calls is that of Runtime/ReplicaLoop.swift and Runtime/Checkpointer.swift.
 
 import Raft
 import Storage
@@ -186,7 +186,7 @@ final class ReplicaRig {
         return ticket
     }
 
-    /// One turn of the replica's thread; nothing is saved.
+    /// One turn of the replica's loop; nothing is saved.
     func turn(after milliseconds: UInt64 = 0) {
         now += milliseconds
         let requests = waiting

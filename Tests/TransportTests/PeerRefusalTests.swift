@@ -220,6 +220,7 @@ struct PeerRefusalTests {
     func silence() throws {
         var limits = PeerLimits()
         limits.pingNanoseconds = 100_000_000
+        limits.silentPingsMax = 5
         let two = try PeerTestMember(2, limits: limits)
         let url = try two.listen()
         let raw = try BlockingClient(port: url.port)

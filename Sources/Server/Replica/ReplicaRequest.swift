@@ -83,6 +83,13 @@ struct ReplicaRequest: Sendable {
     }
 }
 
+extension ReplicaRequest {
+    /// Whether it only asks when reads may be served.
+    var isReadIndex: Bool {
+        if case .readIndex = body { true } else { false }
+    }
+}
+
 extension ReplicaRequest.Body {
     /// Whether it may change who the members are: such a request is a batch by itself.
     var changesMembers: Bool {

@@ -57,13 +57,13 @@ final class ServerNode {
     let status = SharedStatus()
     let metrics: Metrics
     private let group: MultiThreadedEventLoopGroup
-    /// One thread for all members: one wake-up serves what a turn has for all of them, and no client's
-    /// traffic holds a heartbeat up.
+    /// One thread for the replica and all members: one wake-up serves what a turn has for all of them, and
+    /// no client's traffic holds a heartbeat up.
     private let peerGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let inbox = ReplicaInbox()
     private let pages: PageStore
     private let log: LogStore
-    private let replicaThread: ReplicaThread
+    private let replicaLoop: ReplicaLoop
     private let checkpointer: Checkpointer
     private let peers: PeerNetwork
     private var logWriter: LogWriter?
@@ -117,7 +117,8 @@ final class ServerNode {
                 name: configuration.name),
             group: peerGroup, tls: tls, inbox: inbox,
             directory: PeerDirectory(
-                stored.founders + stored.peers, isFounder: !stored.founders.isEmpty),
+                stored.founders + stored.peers,
+                isFounding: !stored.founders.isEmpty && opened.isBlank),
             snapshots: snapshots, logger: logger
         ) { ended(.removed) }
         let dispatcher = LoopDispatcher(
@@ -128,7 +129,9 @@ final class ServerNode {
             settings: settings, node: node, log: log, pages: pages,
             space: SpaceGuard(disk: directory.disk, directory: directory.path), status: status,
             output: dispatcher)
-        replicaThread = ReplicaThread(replica: replica, inbox: inbox, dispatcher: dispatcher)
+        replicaLoop = ReplicaLoop(
+            replica: replica, inbox: inbox, dispatcher: dispatcher, loop: peerGroup.next())
+        inbox.setWake { [weak replicaLoop] in replicaLoop?.wake() }
         ServerNode.log(opened, logger)
         bindMetrics(sink: sink)
     }
@@ -150,7 +153,7 @@ final class ServerNode {
         }
         try listenToPeers()
         peers.update(peers.directory.members)
-        replicaThread.start()
+        replicaLoop.start()
         checkpointer.start()
         founderCheck?.start(
             confirmed: { [inbox] in inbox.add(.confirmed) }, failed: { [ended] in ended(.failed) })
@@ -179,7 +182,7 @@ final class ServerNode {
         leave()
         founderCheck?.stop()
         opening.stop()
-        replicaThread.stop()
+        replicaLoop.stop()
         peers.stop()
         checkpointer.stop()
         logWriter?.stop()
@@ -241,7 +244,7 @@ final class ServerNode {
         }
     }
 
-    /// What the node does about what its replica reports, on the replica's thread.
+    /// What the node does about what its replica reports, on the replica's loop.
     private static func listener(
         _ member: MemberRow, _ checkpointer: Checkpointer, _ opening: ClientOpening,
         _ peers: PeerNetwork, _ group: MultiThreadedEventLoopGroup, _ logger: Logger,

@@ -6,11 +6,11 @@ public struct PeerLimits: Sendable {
     /// How long TCP may take to connect, and then TLS and hello together.
     public var handshakeNanoseconds: Int64 = 5_000_000_000
     /// A side that has sent nothing for this long sends a ping.
-    public var pingNanoseconds: Int64 = 1_000_000_000
+    public var pingNanoseconds: Int64 = 2_000_000_000
     /// A connection on which nothing came for this many ping times in a row is closed.
     ///
     /// Counted in pings and not in time: a member that was itself held up blames nobody.
-    public var silentPingsMax = 5
+    public var silentPingsMax = 3
     /// The greatest frame of a channel: a log batch, a forwarded request, snapshot pages, an answer
     /// to a new member.
     public var frameBytesMax = PerChannel(

@@ -57,8 +57,13 @@ final class PeerSession: ChannelInboundHandler, @unchecked Sendable {
     /// after the beginning.
     func open(_ connection: PeerConnection, rest: ByteBuffer) {
         self.connection = connection
-        let interval = TimeAmount.nanoseconds(settings.limits.pingNanoseconds)
-        timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+        // All connections of a loop tick at the same moments: one wake-up serves them all.
+        let interval = settings.limits.pingNanoseconds
+        let now = Int64(clamping: NIODeadline.now().uptimeNanoseconds)
+        timer = eventLoop.scheduleRepeatedTask(
+            initialDelay: .nanoseconds(2 * interval - now % interval),
+            delay: .nanoseconds(interval)
+        ) { _ in
             self.tick()
         }
         isOpening = true
