@@ -1,6 +1,6 @@
 // RaftNode+Reads.swift: linearizable reads without a log entry.
 // Belongs here: who may be answered, and when. Never here: the bookkeeping (ReadIndex.swift).
-// Source: thesis §6.4, steps 1 to 4.
+// Source: thesis §6.4, steps 1 to 4; what a follower's question proves is our own addition.
 
 extension RaftNode {
     mutating func readIndex(_ context: ReadContext) {
@@ -19,6 +19,12 @@ extension RaftNode {
     mutating func receiveReadRequest(_ member: MemberID, context: ReadContext) {
         let request = ReadQueue.Request(member: member, context: context)
         guard case .leader = state else { return answer(request, index: nil) }
+        // The question itself acknowledges this leader, later than the read began: when it was sent, its
+        // sender was in this term. Where it and this member are a quorum, nobody else had been elected
+        // before that, and a round of heartbeats would prove nothing more.
+        if hasCommittedInTerm, quorum.isMet(by: { $0 == id || $0 == member }) {
+            return answer(request, index: hard.commit)
+        }
         take(request)
     }
 

@@ -96,10 +96,16 @@ struct ReadIndexTests {
 
     @Test("§6.4: the leader answers a follower once a quorum confirmed it; others refuse")
     func leaderAnswersFollower() {
-        var test = committedLeader()
+        var test = TestNode.leader(size: 5)
+        for voter in UInt64(2)...3 {
+            test.receive(from: voter, term: 1, .appendAccepted(match: LogIndex(1)))
+        }
         let asked = test.receive(from: 3, term: 1, .readIndexRequest(context: ReadContext(5)))
         let round = round(of: asked) ?? .zero
-        let effects = test.receive(from: 2, term: 1, .heartbeatAnswer(round: round))
+        #expect(round > .zero)
+        let one = test.receive(from: 2, term: 1, .heartbeatAnswer(round: round))
+        #expect(one.bodies.isEmpty)
+        let effects = test.receive(from: 4, term: 1, .heartbeatAnswer(round: round))
         #expect(
             effects.bodies == [.readIndexAnswer(context: ReadContext(5), index: LogIndex(1))])
 
@@ -109,9 +115,31 @@ struct ReadIndexTests {
         #expect(refused.bodies == [.readIndexAnswer(context: ReadContext(6), index: nil)])
     }
 
+    @Test("§6.4: a question of one who makes a quorum with the leader needs no round")
+    func questionIsAcknowledgement() {
+        var test = TestNode.leader(logTerms: [1, 1])
+        let early = test.receive(from: 3, term: 2, .readIndexRequest(context: ReadContext(1)))
+        #expect(early.bodies.isEmpty, "nothing of this term is committed")
+        test.receive(from: 2, term: 2, .appendAccepted(match: LogIndex(3)))
+        let asked = test.receive(from: 3, term: 2, .readIndexRequest(context: ReadContext(2)))
+        #expect(asked.bodies == [.readIndexAnswer(context: ReadContext(2), index: LogIndex(3))])
+        // What was sent in an earlier term proves nothing of this one.
+        let old = test.receive(from: 3, term: 1, .readIndexRequest(context: ReadContext(3)))
+        #expect(old.bodies.isEmpty)
+        // A learner has no vote to acknowledge with.
+        var other = TestNode.leader(
+            membership: Membership(voters: [1, 2, 3].map(MemberID.init), learners: [MemberID(4)]))
+        other.receive(from: 2, term: 1, .appendAccepted(match: LogIndex(1)))
+        let learner = other.receive(from: 4, term: 1, .readIndexRequest(context: ReadContext(4)))
+        #expect(round(of: learner) != nil)
+    }
+
     @Test("§6.4: a leader that steps down fails all its reads, its own and others'")
     func steppingDownFailsReads() {
-        var test = committedLeader()
+        var test = TestNode.leader(size: 5)
+        for voter in UInt64(2)...3 {
+            test.receive(from: voter, term: 1, .appendAccepted(match: LogIndex(1)))
+        }
         test.step(.readIndex(ReadContext(1)))
         test.step(.readIndex(ReadContext(2)))
         test.receive(from: 3, term: 1, .readIndexRequest(context: ReadContext(3)))
