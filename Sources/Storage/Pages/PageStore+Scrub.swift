@@ -119,21 +119,15 @@ extension PageStore {
 
     /// Whether bytes that do not match are the medium's fault.
     ///
-    /// Not if the file was about to change, nor if what it holds is in memory as a version too: a
-    /// checkpoint is writing it, or one that failed will be followed by one that writes it again.
+    /// Not if the file was about to change, nor if a version of the page is in memory: a checkpoint is
+    /// writing it, or one that was torn has written it already, and the next writes it in any case.
     private func canJudge(_ page: UInt32, _ index: UInt64, _ before: StoreState) -> Bool {
         gate.lock()
         defer { gate.unlock() }
         let slot = table[page]
-        guard !isCheckpointing, base == before, !slot.pointee.isSuspect,
-            slot.pointee.baseIndex.load(ordering: .relaxed) == index
-        else { return false }
-        var version = slot.pointee.newest
-        while let frame = version {
-            if frame.index == index { return false }
-            version = frame.older
-        }
-        return true
+        return !isCheckpointing && base == before && !slot.pointee.isSuspect
+            && slot.pointee.baseIndex.load(ordering: .relaxed) == index
+            && slot.pointee.newest == nil
     }
 
     // MARK: copies
