@@ -326,6 +326,10 @@ final class ReplicaRig {
 final class NoEnvironment: LoopEnvironment {
     var now: Tick { Tick(milliseconds: 0) }
     var nonce: UInt64 { 0 }
+    var wallClockSeconds: Int64 { 0 }
+    func compute(
+        _ work: @escaping @Sendable () -> [UInt8]?, then done: @escaping ([UInt8]?) -> Void
+    ) -> Bool { false }
     func later(_ body: @escaping () -> Void) {}
     func after(milliseconds: UInt64, _ body: @escaping () -> Void) {}
     func submit(_ request: ReplicaRequest) -> Bool { false }
@@ -434,6 +438,17 @@ final class FakeLoop: LoopEnvironment {
     private(set) var submitted: [ReplicaRequest] = []
     /// Whether the replica's queue has no room.
     var isQueueFull = false
+    var wallClockSeconds: Int64 = 1_000_000
+    /// Whether the threads that compute have no room.
+    var isComputeFull = false
+
+    func compute(
+        _ work: @escaping @Sendable () -> [UInt8]?, then done: @escaping ([UInt8]?) -> Void
+    ) -> Bool {
+        guard !isComputeFull else { return false }
+        turns.append { done(work()) }
+        return true
+    }
 
     func later(_ body: @escaping () -> Void) { turns.append(body) }
 
@@ -471,6 +486,8 @@ final class FakeLoop: LoopEnvironment {
 
 /// A call that keeps what is sent on it.
 final class FakeCall: ServiceCall {
+    var credentials = Credentials()
+    var held: AnyObject?
     var bufferedBytes = 0
     var isOpen = true
     private(set) var messages: [[UInt8]] = []
