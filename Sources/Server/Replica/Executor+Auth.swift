@@ -115,10 +115,12 @@ extension Executor {
         _ request: AuthRoleGrantPermissionRequest
     ) throws(RequestFailure) {
         guard let given = request.permission else { throw .refused(.permissionNotGiven) }
-        // Nobody could tell what an unknown kind allows.
-        guard let kind = AuthPermissionRow.Kind(rawValue: Int64(given.kind)), given.namesKeys
-        else { throw .refused(.invalidAuthManagement) }
+        guard given.namesKeys else { throw .refused(.invalidAuthManagement) }
         let row = try role(request.role.utf8Bytes)
+        // Nobody could tell what an unknown kind allows.
+        guard let kind = AuthPermissionRow.Kind(rawValue: Int64(given.kind)) else {
+            throw .refused(.invalidAuthManagement)
+        }
         let permission = AuthPermissionRow(
             key: given.key.array, rangeEnd: given.rangeEnd.array, kind: kind)
         let isNew = !row.permissions.contains {

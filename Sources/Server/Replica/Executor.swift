@@ -188,11 +188,11 @@ final class Executor {
     func execute(
         _ body: ReplicaRequest.Body, by authority: Authority = .nobody
     ) throws(RequestFailure) -> Execution {
-        if auth.isEnabled { try authorize(body, by: authority) }
         defer {
             hasChangedKeys = keys.hasChanges
             keys.finishRequest()
         }
+        if auth.isEnabled { try authorize(body, by: authority) }
         switch body {
         case .put(let request): return .answer(try put(request))
         case .deleteRange(let request): return .answer(try deleteRange(request))
