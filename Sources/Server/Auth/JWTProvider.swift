@@ -65,7 +65,9 @@ final class JWTProvider: Sendable {
 
     private static func claims(_ members: Members, now: Int64) -> JWTClaims? {
         guard let user = members.texts["username"], !user.isEmpty,
-            let revision = members.numbers["revision"].flatMap({ UInt64(exactly: $0.rounded(.down)) })
+            let revision = members.numbers["revision"].flatMap({
+                UInt64(exactly: $0.rounded(.down))
+            })
         else { return nil }
         // One that is there and is no number makes the token void.
         let ends = members.numbers["exp"].flatMap { Int64(exactly: $0.rounded(.down)) }

@@ -21,8 +21,8 @@ struct DueWork {
     var raisesCorrupt = false
 
     var isEmpty: Bool {
-        expired.isEmpty && endedLogins.isEmpty && checkpoints.isEmpty && renewed.isEmpty && compactTo == nil && !compacts
-            && !givesBack && diskAlarm == nil && !raisesCorrupt
+        expired.isEmpty && endedLogins.isEmpty && checkpoints.isEmpty && renewed.isEmpty
+            && compactTo == nil && !compacts && !givesBack && diskAlarm == nil && !raisesCorrupt
     }
 }
 

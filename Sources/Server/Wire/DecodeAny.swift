@@ -43,7 +43,8 @@ private let decoders: [Decoder] = [
     roundTrip(AuthUserChangePasswordRequest.self), roundTrip(AuthNameRequest.self),
     roundTrip(AuthUserRoleRequest.self), roundTrip(AuthRoleGrantPermissionRequest.self),
     roundTrip(AuthRoleRevokePermissionRequest.self), roundTrip(LoginRequest.self),
-    roundTrip(LoginUsedRequest.self), roundTrip(BootstrapRequest.self), roundTrip(BootstrapResponse.self),
+    roundTrip(LoginUsedRequest.self), roundTrip(BootstrapRequest.self),
+    roundTrip(BootstrapResponse.self),
 ]
 
 private func roundTrip<Message: WireMessage>(_: Message.Type) -> Decoder {

@@ -307,7 +307,8 @@ public struct AuthTokenTable {
 
     /// Prepares the statements; the table must exist.
     public init(connection: Connection) throws(StorageError) {
-        selectAll = try connection.prepare("SELECT digest, user, idx FROM auth_token ORDER BY digest")
+        selectAll = try connection.prepare(
+            "SELECT digest, user, idx FROM auth_token ORDER BY digest")
         select = try connection.prepare("SELECT user, idx FROM auth_token WHERE digest = ?")
         insert = try connection.prepare("INSERT OR REPLACE INTO auth_token VALUES(?, ?, ?)")
         delete = try connection.prepare("DELETE FROM auth_token WHERE digest = ?")

@@ -88,7 +88,8 @@ public enum Schema {
     /// that becomes an entry of its own; followers get the tables as pages.
     public static func isCurrent(on connection: Connection) throws(StorageError) -> Bool {
         guard try exists(on: connection) else { return false }
-        // The last one made.
+        // The last one of each release that added any.
+        guard try hasTable("removed_member", on: connection) else { return false }
         return try hasTable("auth_token", on: connection)
     }
 
