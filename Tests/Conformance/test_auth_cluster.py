@@ -132,10 +132,24 @@ def test_a13_nobody_gets_in_by_another_member(three: GuardedCluster) -> None:
                 call()
         with rejected(*USER_NOT_FOUND):
             Auth(nobody).disable()
-        with rejected(*BAD_TOKEN):
-            three.at(number, "abcdefghijklmnop.17").put(b"a")
+        wrong = three.at(number, "abcdefghijklmnop.17")
+        for call in [lambda: wrong.put(b"a"), lambda: wrong.range(b"a")]:
+            with rejected(*BAD_TOKEN):
+                call()
         with rejected(*FAILED):
             Auth(nobody).authenticate("root", "wrong")
+
+
+@pytest.mark.martlet
+def test_a_token_of_no_login_does_not_wait(three: GuardedCluster) -> None:
+    """etcd waits for the log index in it until the client gives up."""
+    for number in range(3):
+        wrong = three.at(number, "abcdefghijklmnop.99999999")
+        for call in [lambda: wrong.put(b"a"), lambda: wrong.range(b"a"), wrong.status,
+                     lambda: wrong.range(b"a", serializable=True),
+                     lambda: next(wrong.snapshot())]:
+            with rejected(*BAD_TOKEN):
+                call()
 
 
 @pytest.mark.newer("3.7")

@@ -240,7 +240,7 @@ compacted revision 2
         assert watch.lines(3) == ["PUT", "app/x", "1"]
         ctl.ok("--user=root:r", "put", "app/y", "7")
         # the lease's key came and went between
-        assert watch.lines(9)[-3:] == ["PUT", "app/y", "7"]
+        assert watch.lines(12)[-3:] == ["PUT", "app/y", "7"]
 
 
 def test_what_root_does_to_a_guarded_member(ctl: Etcdctl) -> None:

@@ -60,12 +60,20 @@ def test_a5_tokens_that_are_none() -> None:
 def test_a_token_of_no_login_does_not_wait() -> None:
     """etcd waits for the log index in it until the client gives up."""
     with guarded() as (guard, _):
-        secret = guard.root.metadata[0][1].split(".")[0]
-        for index in ["99999", "18446744073709551615", "18446744073709551616", "-1"]:
-            for call in [lambda c: c.range(b"a"), lambda c: c.put(b"a"),
-                         lambda c: c.range(b"a", serializable=True)]:
-                with rejected(*BAD_TOKEN):
-                    call(guard.client(f"{secret}.{index}"))
+        for secret in [guard.root.metadata[0][1].split(".")[0], "abcdefghijklmnop"]:
+            for index in ["99999", "18446744073709551615", "18446744073709551616", "-1"]:
+                client = guard.client(f"{secret}.{index}")
+                for call in [lambda: client.range(b"a"), lambda: client.put(b"a"), client.status,
+                             lambda: client.range(b"a", serializable=True), client.hash_kv,
+                             lambda: next(client.snapshot())]:
+                    with rejected(*BAD_TOKEN):
+                        call()
+                with client.keepalive() as stream, rejected(*BAD_TOKEN):
+                    stream.ping(1)
+                with client.watch() as stream:
+                    for _ in range(3):
+                        stream.request_create(b"a")
+                        assert "invalid auth token" in stream.receive().cancel_reason
 
 
 def test_a15_tokens_are_ignored_while_auth_is_off() -> None:

@@ -18,11 +18,11 @@ struct WaitingMessages {
 extension Front {
     /// Whether a message may be dispatched now, where calls are checked; one that may not yet comes again.
     func admit(
-        _ call: any ServiceCall, _ method: Method, _ message: [UInt8]
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], mayWait: Bool
     ) throws(CallFailure) -> Bool {
         let rule = method.access
         guard rule.need != .nothing else { return true }
-        if let place = waiting.firstIndex(where: { $0.call === call }) {
+        if !waiting.isEmpty, let place = waiting.firstIndex(where: { $0.call === call }) {
             try keepWaiting(message, at: place)
             return false
         }
@@ -30,6 +30,9 @@ extension Front {
         switch try proof(of: call, method) {
         case .nobody: caller = nil
         case .caller(let known): caller = known
+        case .notYet where !mayWait:
+            guard method == .watch else { throw CallFailure(.invalidAuthToken) }
+            caller = nil
         case .notYet:
             waiting.removeAll { !$0.call.isOpen }
             guard waiting.count < AuthLimits.waitingMessagesMax else {
@@ -68,7 +71,7 @@ extension Front {
         let found = waiting.remove(at: place)
         for message in found.messages where call.isOpen {
             var holder = call.held
-            try dispatch(call, found.method, message, &holder)
+            try dispatch(call, found.method, message, &holder, mayWait: false)
             if call.isOpen { call.held = holder }
         }
     }

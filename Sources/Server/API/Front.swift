@@ -116,12 +116,15 @@ final class Front {
     }
 
     /// Hands a message to its service, once what can be checked now is.
+    ///
+    /// - Parameter mayWait: whether it may wait for its token, which it does once.
     func dispatch(
-        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], _ holder: inout AnyObject?
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8],
+        _ holder: inout AnyObject?, mayWait: Bool = true
     ) throws(CallFailure) {
         if context.status.isLearner { try refuseOnLearner(method, message) }
         if try auth.isEnabled() {
-            guard try admit(call, method, message) else { return }
+            guard try admit(call, method, message, mayWait: mayWait) else { return }
         }
         switch method {
         case .range: try range(call, try decode(message), &holder)

@@ -56,19 +56,20 @@ enum PasswordHash {
     }
 
     private static func crypt(_ password: [UInt8], setting: [UInt8]) -> [UInt8]? {
-        let data = UnsafeMutablePointer<crypt_data>.allocate(capacity: 1)
-        data.initialize(to: crypt_data())
+        // On the heap, and never as a value: it is larger than the stack of some threads can take.
+        let size = MemoryLayout<crypt_data>.size
+        let data = UnsafeMutableRawPointer.allocate(
+            byteCount: size, alignment: MemoryLayout<crypt_data>.alignment)
+        data.initializeMemory(as: UInt8.self, repeating: 0, count: size)
         defer {
             // The password's traces.
-            explicit_bzero(data, MemoryLayout<crypt_data>.size)
-            data.deinitialize(count: 1)
+            explicit_bzero(data, size)
             data.deallocate()
         }
         let phrase = password.map { CChar(bitPattern: $0) } + [0]
         let options = setting.map { CChar(bitPattern: $0) } + [0]
-        let size = Int32(MemoryLayout<crypt_data>.size)
-        guard let text = crypt_rn(phrase, options, data, size) else { return nil }
-        let hash = Array(UnsafeRawBufferPointer(start: text, count: Self.length))
+        guard let text = crypt_rn(phrase, options, data, Int32(size)) else { return nil }
+        let hash = Array(UnsafeRawBufferPointer(start: text, count: min(strlen(text), Self.length)))
         return isHash(hash) ? hash : nil
     }
 
