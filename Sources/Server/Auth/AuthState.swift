@@ -124,6 +124,9 @@ struct AuthMark: Equatable, Sendable {
         rawValue = revision << 1 | (isEnabled ? 1 : 0)
     }
 
+    /// The auth revision it stands for.
+    var revision: UInt64 { rawValue >> 1 }
+
     private static let headerShift: Int64 = 8
 
     /// The mark in a state's header.

@@ -418,6 +418,7 @@ final class ServerNode {
         metrics.server.quotaBytes.bind { [quota = configuration.quotaBackendBytes] in
             Double(quota ?? 0)
         }
+        metrics.server.authRevision.bind { Double(status.authMark.revision) }
         metrics.network.droppedLogLines.bind { sink.droppedLines }
     }
 }
