@@ -87,7 +87,8 @@ final class GuardedRig {
         let call = call(.authenticate, request.encoded())
         guard call.status == .ok, let message = call.messages.first else { return nil }
         do throws(WireError) {
-            return try LoginResponse(decoding: message).index  // the whole token, in the answer to a client
+            // In the answer to a client it is the whole token.
+            return try LoginResponse(decoding: message).index
         } catch {
             return nil
         }
