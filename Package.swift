@@ -39,6 +39,11 @@ let package = Package(
         .systemLibrary(
             name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2",
             providers: [.apt(["libnghttp2-dev"])]),
+        // bcrypt, so that an etcd database keeps its passwords. libxcrypt's header comes with every compiler: libc6-dev
+        // depends on libcrypt-dev.
+        .systemLibrary(
+            name: "CCrypt", path: "Sources/CCrypt", pkgConfig: "libcrypt",
+            providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CChecksum", path: "Sources/CChecksum"),
         .target(name: "Raft", path: "Sources/Raft", swiftSettings: strict),
         .target(
@@ -59,7 +64,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Raft", "Storage", "Transport", "CChecksum", "COpenSSL",
+                "Raft", "Storage", "Transport", "CChecksum", "COpenSSL", "CCrypt",
                 .product(name: "Atomics", package: "swift-atomics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

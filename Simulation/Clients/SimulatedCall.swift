@@ -14,6 +14,8 @@ final class SimulatedCall: ServiceCall {
     private(set) weak var process: MemberProcess?
     /// What the services keep with the call.
     var holder: AnyObject?
+    /// What the client proves itself with.
+    let credentials: Credentials
     private(set) var bufferedBytes = 0
     /// The server's end can still answer.
     private(set) var isOpen = true
@@ -30,12 +32,14 @@ final class SimulatedCall: ServiceCall {
     private var loop: MemberLoop?
 
     init(
-        world: World, place: Int, method: Method, onMessage: @escaping ([UInt8]) -> Void,
+        world: World, place: Int, method: Method, token: String? = nil,
+        onMessage: @escaping ([UInt8]) -> Void,
         onEnd: @escaping (RPCStatus) -> Void
     ) {
         self.world = world
         self.place = place
         self.method = method
+        credentials = Credentials(token: token)
         self.onMessage = onMessage
         self.onEnd = onEnd
     }
@@ -111,6 +115,11 @@ final class SimulatedCall: ServiceCall {
     }
 
     // MARK: ServiceCall, the server's side
+
+    var held: AnyObject? {
+        get { holder }
+        set { holder = newValue }
+    }
 
     func send(_ message: consuming [UInt8]) {
         let bytes = message

@@ -180,7 +180,7 @@ final class Network {
             requests.append(
                 ReplicaRequest(
                     origin: .member(member, sequence: fields.sequence), body: try fields.body(),
-                    byteCount: fields.message.count))
+                    byteCount: fields.message.count, authority: fields.authority))
         }
         guard !process.add(requests) else { return }
         answer(

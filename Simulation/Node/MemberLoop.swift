@@ -64,6 +64,20 @@ final class MemberLoop: LoopEnvironment {
 
     var nonce: UInt64 { dice.next() }
 
+    // Its zero means nothing, as that of a node's clock.
+    var wallClockSeconds: Int64 { Int64(world.now.microseconds / 1_000_000) }
+
+    func compute(
+        _ work: @escaping @Sendable () -> [UInt8]?, then done: @escaping ([UInt8]?) -> Void
+    ) -> Bool {
+        let delay = world.processDice.within(1...Self.computeMicrosecondsMax)
+        process?.after(microseconds: delay) { _ in done(work()) }
+        return true
+    }
+
+    /// What hashing a password takes at most on the threads for that.
+    private static let computeMicrosecondsMax: UInt64 = 200_000
+
     func later(_ body: @escaping () -> Void) {
         process?.after(microseconds: 1) { _ in body() }
     }

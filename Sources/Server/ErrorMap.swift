@@ -4,7 +4,7 @@
 
 import Transport
 
-/// An error that a client of the KV, Watch, Lease, Maintenance or Cluster service can get.
+/// An error that a client of the KV, Watch, Lease, Maintenance, Cluster or Auth service can get.
 ///
 /// The raw value is the text on the wire; `code` is the code on the wire, which for two of them is
 /// Unknown although etcd declares another, because its server returns them without a status.
@@ -56,6 +56,31 @@ enum EtcdError: String, Error, CaseIterable, Sendable {
     case noDowngradeInProgress = "etcdserver: no inflight downgrade job"
     case unknownHealthService = "unknown service"
 
+    // Auth
+    case rootUserNotFound = "etcdserver: root user does not exist"
+    case rootRoleNotGranted = "etcdserver: root user does not have root role"
+    case userExists = "etcdserver: user name already exists"
+    case userNotFound = "etcdserver: user name not found"
+    case roleExists = "etcdserver: role name already exists"
+    case roleNotFound = "etcdserver: role name not found"
+    case roleNameEmpty = "etcdserver: role name is empty"
+    case authenticationFailed = "etcdserver: authentication failed, invalid user ID or password"
+    case noPasswordUser =
+        "auth: authentication failed, password was given for no password user"
+    case permissionNotGiven = "etcdserver: permission not given"
+    case roleNotGranted = "etcdserver: role is not granted to the user"
+    case permissionNotGranted = "etcdserver: permission is not granted to the role"
+    case authNotEnabled = "etcdserver: authentication is not enabled"
+    case invalidAuthManagement = "etcdserver: invalid auth management"
+    /// A login where only the key to verify tokens is given.
+    case verifyOnlyKey = "auth: token signing attempted with verify-only key"
+    /// bcrypt looks at no more of a password, so a longer one is refused rather than cut.
+    case passwordTooLong = "bcrypt: password length exceeds 72 bytes"
+    /// bcrypt's library takes a NUL for the end of a password.
+    case passwordHoldsNUL = "bcrypt: a password must not hold a NUL"
+    /// A hash that a client made itself, and that is none.
+    case invalidPasswordHash = "auth: hashedPassword must be the base64 of a bcrypt hash"
+
     // Any service: who may call, and whether the cluster can answer
     case userNameEmpty = "etcdserver: user name is empty"
     case permissionDenied = "etcdserver: permission denied"
@@ -87,12 +112,14 @@ enum EtcdError: String, Error, CaseIterable, Sendable {
         case .watchCanceled, .canceled:
             .cancelled
         case .notEnoughStartedMembers, .tooManyRequests, .notPrimaryLessor,
-            .leaderTransferTimeout, .unknownMethod:
+            .leaderTransferTimeout, .unknownMethod, .noPasswordUser, .passwordTooLong,
+            .verifyOnlyKey:
             .unknown
         case .emptyKey, .keyNotFound, .valueProvided, .leaseProvided, .tooManyOperations,
             .duplicateKey, .invalidSortOption, .requestTooLarge, .memberBadURLs,
             .wrongDowngradeVersionFormat, .invalidDowngradeVersion, .userNameEmpty,
-            .authRevisionOld, .invalidClientAPIVersion:
+            .authRevisionOld, .invalidClientAPIVersion, .roleNameEmpty, .authenticationFailed,
+            .permissionNotGiven, .invalidAuthManagement, .passwordHoldsNUL, .invalidPasswordHash:
             .invalidArgument
         case .deadlineExceeded, .contextDeadlineExceeded:
             .deadlineExceeded
@@ -105,7 +132,9 @@ enum EtcdError: String, Error, CaseIterable, Sendable {
         case .leaseExists, .memberExists, .peerURLExists, .memberNotLearner, .learnerNotReady,
             .tooManyLearners, .badLeaderTransferee, .clusterVersionUnknown,
             .downgradeInProgress, .noDowngradeInProgress, .notLeader, .notCapable,
-            .notSupportedForLearner:
+            .notSupportedForLearner, .rootUserNotFound, .rootRoleNotGranted, .userExists,
+            .userNotFound, .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted,
+            .authNotEnabled:
             .failedPrecondition
         case .compacted, .futureRevision, .leaseTTLTooLarge:
             .outOfRange
@@ -139,8 +168,8 @@ enum WatchCancelReason {
     /// The text for a watch that the caller may not have (rule W20).
     ///
     /// Clients compare the whole text, with the prefix that Go's gRPC puts before an error.
-    static func refused(_ error: EtcdError) -> String {
-        "rpc error: code = \(error.code.goName) desc = \(error.rawValue)"
+    static func refused(_ status: RPCStatus) -> String {
+        "rpc error: code = \(status.code.goName) desc = \(status.message)"
     }
 }
 

@@ -106,6 +106,7 @@ class Cluster:
                  network: bool = False, flags: tuple[str, ...] = (), start: bool = True) -> None:
         self.certificates, self.flags = certificates, flags
         self.network = Network() if network else None
+        self.metadata: list | None = None  # what the cluster's own clients send, as a token
         self.members: list[Member] = []
         self.former: list[Member] = []  # removed ones
         self._clients: dict[Member, Client] = {}
@@ -155,7 +156,7 @@ class Cluster:
     def connect(self, member: Member, seconds: float = 20.0, **more: object) -> Client:
         """A new client of that member; the caller closes it."""
         return Client(member.endpoint, credentials=self.credentials(), seconds=seconds,
-                      options=OPTIONS, **more)
+                      options=OPTIONS, **{"metadata": self.metadata, **more})
 
     def client(self, member: Member | int) -> Client:
         """The kept client of that member."""

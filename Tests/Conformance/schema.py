@@ -19,6 +19,12 @@ _STORED = {
 }
 _STORED_ENUMS = {"Event.EventType": "PUT DELETE"}
 
+_AUTH = {
+    "UserAddOptions": "no_password=1:bool",
+    "Permission": "permType=1:Permission.Type key=2:bytes range_end=3:bytes",
+}
+_AUTH_ENUMS = {"Permission.Type": "READ WRITE READWRITE"}
+
 _PUBLIC = {
     "ResponseHeader": "cluster_id=1:uint64 member_id=2:uint64 revision=3:int64 raft_term=4:uint64",
     "RangeRequest": "key=1:bytes range_end=2:bytes limit=3:int64 revision=4:int64"
@@ -104,6 +110,41 @@ _PUBLIC = {
                       " storageVersion=11:string dbSizeQuota=12:int64"
                       " downgradeInfo=13:DowngradeInfo",
     "DowngradeInfo": "enabled=1:bool targetVersion=2:string",
+    "AuthEnableRequest": "",
+    "AuthEnableResponse": "header=1:ResponseHeader",
+    "AuthDisableRequest": "",
+    "AuthDisableResponse": "header=1:ResponseHeader",
+    "AuthStatusRequest": "",
+    "AuthStatusResponse": "header=1:ResponseHeader enabled=2:bool authRevision=3:uint64",
+    "AuthenticateRequest": "name=1:string password=2:string",
+    "AuthenticateResponse": "header=1:ResponseHeader token=2:string",
+    "AuthUserAddRequest": "name=1:string password=2:string options=3:authpb.UserAddOptions"
+                          " hashedPassword=4:string",
+    "AuthUserAddResponse": "header=1:ResponseHeader",
+    "AuthUserGetRequest": "name=1:string",
+    "AuthUserGetResponse": "header=1:ResponseHeader roles=2:*string",
+    "AuthUserListRequest": "",
+    "AuthUserListResponse": "header=1:ResponseHeader users=2:*string",
+    "AuthUserDeleteRequest": "name=1:string",
+    "AuthUserDeleteResponse": "header=1:ResponseHeader",
+    "AuthUserChangePasswordRequest": "name=1:string password=2:string hashedPassword=3:string",
+    "AuthUserChangePasswordResponse": "header=1:ResponseHeader",
+    "AuthUserGrantRoleRequest": "user=1:string role=2:string",
+    "AuthUserGrantRoleResponse": "header=1:ResponseHeader",
+    "AuthUserRevokeRoleRequest": "name=1:string role=2:string",
+    "AuthUserRevokeRoleResponse": "header=1:ResponseHeader",
+    "AuthRoleAddRequest": "name=1:string",
+    "AuthRoleAddResponse": "header=1:ResponseHeader",
+    "AuthRoleGetRequest": "role=1:string",
+    "AuthRoleGetResponse": "header=1:ResponseHeader perm=2:*authpb.Permission",
+    "AuthRoleListRequest": "",
+    "AuthRoleListResponse": "header=1:ResponseHeader roles=2:*string",
+    "AuthRoleDeleteRequest": "role=1:string",
+    "AuthRoleDeleteResponse": "header=1:ResponseHeader",
+    "AuthRoleGrantPermissionRequest": "name=1:string perm=2:authpb.Permission",
+    "AuthRoleGrantPermissionResponse": "header=1:ResponseHeader",
+    "AuthRoleRevokePermissionRequest": "role=1:string key=2:bytes range_end=3:bytes",
+    "AuthRoleRevokePermissionResponse": "header=1:ResponseHeader",
 }
 _PUBLIC_ENUMS = {
     "RangeRequest.SortOrder": "NONE ASCEND DESCEND",
@@ -127,6 +168,9 @@ _SCALARS = {name: getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{name.uppe
             for name in ("bytes", "string", "bool", "int64", "uint64", "uint32")}
 
 
+_OTHER_PACKAGES = ("mvccpb.", "authpb.")
+
+
 def _add_enum(file: descriptor_pb2.FileDescriptorProto, name: str, values: str) -> None:
     outer, _, inner = name.rpartition(".")
     holder = next(m for m in file.message_type if m.name == outer) if outer else file
@@ -147,7 +191,7 @@ def _add_field(message: descriptor_pb2.DescriptorProto, text: str, package: str,
         field.type = _SCALARS[kind]
     else:
         field.type = field.TYPE_ENUM if kind in enums else field.TYPE_MESSAGE
-        field.type_name = f".{kind}" if kind.startswith("mvccpb.") else f".{package}.{kind}"
+        field.type_name = f".{kind}" if kind.startswith(_OTHER_PACKAGES) else f".{package}.{kind}"
     if oneof:
         known = [existing.name for existing in message.oneof_decl]
         if oneof not in known:
@@ -174,5 +218,6 @@ def _build(pool: descriptor_pool.DescriptorPool, package: str, messages: dict[st
 
 _pool = descriptor_pool.DescriptorPool()
 mvcc = _build(_pool, "mvccpb", _STORED, _STORED_ENUMS)
-pb = _build(_pool, "etcdserverpb", _PUBLIC, _PUBLIC_ENUMS, ("mvccpb",))
+authpb = _build(_pool, "authpb", _AUTH, _AUTH_ENUMS)
+pb = _build(_pool, "etcdserverpb", _PUBLIC, _PUBLIC_ENUMS, ("mvccpb", "authpb"))
 health = _build(_pool, "grpc.health.v1", _HEALTH, _HEALTH_ENUMS)

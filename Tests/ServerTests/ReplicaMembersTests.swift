@@ -70,7 +70,7 @@ import TestSupport
         // Then the table is there, at the revision the store had, and works
         _ = try new.read { (reader, state) throws(StorageError) in
             #expect(try Schema.isCurrent(on: reader.connection))
-            #expect(state == StoreView(revision: 2, compacted: -1))
+            #expect((state.revision, state.compacted) == (2, -1))
         }
         #expect(try new.content().keys["a"]?.value == "1")
         guard case .answer? = new.ask(Self.addLearner) else {

@@ -326,6 +326,10 @@ final class ReplicaRig {
 final class NoEnvironment: LoopEnvironment {
     var now: Tick { Tick(milliseconds: 0) }
     var nonce: UInt64 { 0 }
+    var wallClockSeconds: Int64 { 0 }
+    func compute(
+        _ work: @escaping @Sendable () -> [UInt8]?, then done: @escaping ([UInt8]?) -> Void
+    ) -> Bool { false }
     func later(_ body: @escaping () -> Void) {}
     func after(milliseconds: UInt64, _ body: @escaping () -> Void) {}
     func submit(_ request: ReplicaRequest) -> Bool { false }
@@ -418,72 +422,5 @@ extension ReplicaRequest.Body {
 
     static func delete(_ key: String, end: String = "") -> ReplicaRequest.Body {
         .deleteRange(DeleteRangeRequest(key: Bytes(key), rangeEnd: Bytes(end)))
-    }
-}
-
-// MARK: an event loop
-
-/// An event loop whose turns and timers the test runs.
-final class FakeLoop: LoopEnvironment {
-    private(set) var now = Tick(milliseconds: 0)
-    /// What the next request gets that needs one.
-    var nonce: UInt64 = 1
-    private var turns: [() -> Void] = []
-    private var timers: [(due: Tick, body: () -> Void)] = []
-    /// Requests for the replica that nobody took yet.
-    private(set) var submitted: [ReplicaRequest] = []
-    /// Whether the replica's queue has no room.
-    var isQueueFull = false
-
-    func later(_ body: @escaping () -> Void) { turns.append(body) }
-
-    func after(milliseconds: UInt64, _ body: @escaping () -> Void) {
-        timers.append((now.advanced(milliseconds: milliseconds), body))
-    }
-
-    func submit(_ request: ReplicaRequest) -> Bool {
-        guard !isQueueFull else { return false }
-        submitted.append(request)
-        return true
-    }
-
-    /// Runs what waits for the next turn; false if nothing does.
-    func runTurn() -> Bool {
-        let bodies = turns
-        turns = []
-        bodies.forEach { $0() }
-        return !bodies.isEmpty
-    }
-
-    /// Lets time pass and runs the timers that are due.
-    func pass(milliseconds: UInt64) {
-        now = now.advanced(milliseconds: milliseconds)
-        let due = timers.filter { $0.due <= now }
-        timers.removeAll { $0.due <= now }
-        due.forEach { $0.body() }
-    }
-
-    func takeSubmitted() -> [ReplicaRequest] {
-        defer { submitted = [] }
-        return submitted
-    }
-}
-
-/// A call that keeps what is sent on it.
-final class FakeCall: ServiceCall {
-    var bufferedBytes = 0
-    var isOpen = true
-    private(set) var messages: [[UInt8]] = []
-    private(set) var status: RPCStatus?
-
-    func send(_ message: consuming [UInt8]) { messages.append(message) }
-    func beginMessage(length: Int) { messages.append([]) }
-    func sendPart(_ bytes: consuming [UInt8]) { messages[messages.count - 1] += bytes }
-    func pauseReceiving() {}
-    func resumeReceiving() {}
-
-    func finish(_ status: RPCStatus) {
-        self.status = status
-        isOpen = false
     }
 }

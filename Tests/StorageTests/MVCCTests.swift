@@ -206,7 +206,7 @@ import Testing
         let store = try MVCCStore()
         #expect(try Schema.exists(on: store.connection))
         try MetaTable(connection: store.connection).set(
-            .formatVersion, to: Schema.formatVersion + 1)
+            .formatVersion, to: Schema.formatVersionWithAuth + 1)
         #expect(throws: StorageError.self) { try Schema.exists(on: store.connection) }
         #expect(try !Schema.exists(on: Connection(path: ":memory:")))
     }

@@ -65,10 +65,12 @@ import Testing
         #expect(try meta.bytes(.membership) == nil)
     }
 
-    @Test("schema: a store of the first release lacks a table, gets it once, and keeps its rows")
-    func upgrade() throws {
+    @Test(
+        "schema: a store of an older release lacks tables, gets them once, and keeps its rows",
+        arguments: ["removed_member", "auth_token"])
+    func upgrade(missing: String) throws {
         let connection = try store()
-        try connection.execute("DROP TABLE removed_member")
+        try connection.execute("DROP TABLE \(missing)")
         try MemberTable(connection: connection).set(row(1, .voter))
         #expect(try Schema.exists(on: connection))
         #expect(try !Schema.isCurrent(on: connection))
@@ -84,7 +86,8 @@ import Testing
     @Test("schema: a newer format is refused before anything is added to it")
     func newerFormat() throws {
         let connection = try store()
-        try MetaTable(connection: connection).set(.formatVersion, to: 2)
+        try MetaTable(connection: connection).set(
+            .formatVersion, to: Schema.formatVersionWithAuth + 1)
         #expect(throws: StorageError.self) { try Schema.isCurrent(on: connection) }
     }
 }

@@ -15,6 +15,7 @@ enum Rules {
     /// Parts that must run unchanged in a simulator: nothing outside may decide there.
     static let deterministicFolders = [
         "Sources/Raft", "Sources/Storage", "Sources/Server/Replica", "Sources/Server/API",
+        "Sources/Server/Auth",
         "Sources/Server/Lease", "Sources/Server/Range", "Sources/Server/Watch",
         "Sources/Server/Wire", "Simulation/World", "Simulation/Disk", "Simulation/Network",
         "Simulation/Node", "Simulation/Clients", "Simulation/Faults", "Simulation/Scenario",

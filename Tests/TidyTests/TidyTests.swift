@@ -17,6 +17,7 @@ import Testing
         "Simulation/Disk/SimulatedDisk.swift",
         "Simulation/Run/System.swift",
         "Sources/Raft/RaftBug.swift",
+        "Sources/Server/Auth/JWTMethod.swift",
         "Sources/Server/Lease/LeaseBoard.swift",
         "Sources/Server/Runtime/Checkpointer.swift",
         "Sources/Server/Runtime/ClientPorts.swift",

@@ -14,6 +14,8 @@ struct CallTable {
         case unary
         /// One of many responses of a stream.
         case stream(KeepAliveStream)
+        /// The login behind a token of this secret, which only this member knows.
+        case login(secret: String)
     }
 
     private struct Slot {

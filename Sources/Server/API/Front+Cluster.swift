@@ -16,6 +16,7 @@ extension Front {
     }
 
     private func listMembers(_ call: any ServiceCall) throws(CallFailure) {
+        if try auth.isEnabled() { try check(.memberList, try auth.caller(call.credentials)) }
         let rows = try reading { (reader, _) throws(StorageError) in
             try MemberTable(connection: reader.connection).all()
         }

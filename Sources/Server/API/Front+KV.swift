@@ -33,11 +33,14 @@ extension Front {
     ) throws(CallFailure) -> Bool {
         guard request.rangeEnd.isEmpty, request.revision <= 0, request.isPlain, !request.countOnly
         else { return false }
+        try authorize(call) { (access) throws(EtcdError) in try access.check(request) }
         let context = context
-        let message: [UInt8]?
+        let message: [UInt8]??
         do throws(StorageError) {
             message = try request.key.withUnsafeBytes { (key) throws(StorageError) in
-                try context.store.live(key) { state, record, value in
+                try context.store.live(key) { state, record, value -> [UInt8]? in
+                    // Users changed just now: the longer way looks at them again.
+                    guard auth.isCurrent(state) else { return nil }
                     let shown =
                         request.keysOnly ? UnsafeRawBufferPointer(rebasing: value[..<0]) : value
                     return Front.singleAnswer(
@@ -49,7 +52,7 @@ extension Front {
             throw CallFailure(error)
         }
         // A key that is not there needs a transaction to tell at which revision that is so.
-        guard let message else { return false }
+        guard let message, let message else { return false }
         answer(call, message)
         return true
     }
@@ -99,8 +102,17 @@ extension Front {
     /// Runs a transaction that only reads, on local state (T4).
     private func readTxn(_ call: any ServiceCall, _ request: TxnRequest) throws(CallFailure) {
         var refusal: EtcdError?
+        var failure: CallFailure?
         let context = context
         let message = try reading { (reader, state) throws(StorageError) -> [UInt8] in
+            do throws(CallFailure) {
+                try authorize(call, reading: state) { (access) throws(EtcdError) in
+                    try access.checkReads(request)
+                }
+            } catch {
+                failure = error
+                return []
+            }
             let view = TxnView(reader: reader, revision: state.revision, compacted: state.compacted)
             do throws(RequestFailure) {
                 let path = try view.path(of: request)
@@ -114,6 +126,7 @@ extension Front {
                 return []
             }
         }
+        if let failure { throw failure }
         if let refusal { throw CallFailure(refusal) }
         answer(call, message)
     }

@@ -30,6 +30,12 @@ extension Front {
     }
 
     private func open(_ read: LongRead, on reader: LoopReader) throws(CallFailure) {
+        // Others need the role "root", which was checked when they came.
+        if case .range(let request) = read.work {
+            try authorize(read.call, reading: reader.view) { (access) throws(EtcdError) in
+                try access.check(request)
+            }
+        }
         do throws(StorageError) {
             switch read.work {
             case .range(let request): try openRange(read, request, on: reader)

@@ -8,14 +8,17 @@ internal import Transport
 extension Front {
     // MARK: Watch
 
-    func watch(_ request: WatchRequest, _ holder: AnyObject?) throws(CallFailure) {
+    func watch(
+        _ call: any ServiceCall, _ request: WatchRequest, _ holder: AnyObject?
+    ) throws(CallFailure) {
         guard let stream = holder as? WatchStream else {
             preconditionFailure("a watch call without its stream")
         }
         do throws(StorageError) {
             switch request {
             case .none: break
-            case .create(let create): try watches.create(create, on: stream)
+            case .create(let create):
+                try watches.create(create, on: stream, refusal: refusal(call, create))
             case .cancel(let cancel): try watches.cancel(cancel.watchID, on: stream)
             case .progress: watches.progress(on: stream)
             }
@@ -23,6 +26,20 @@ extension Front {
             context.store.report(error)
             watches.close(stream)
             throw CallFailure(error)
+        }
+    }
+
+    /// Why a caller may not have a watch; nil if it may.
+    ///
+    /// What is watched is what is checked: both read the range of the request in the same way (W22).
+    private func refusal(_ call: any ServiceCall, _ request: WatchCreateRequest) -> RPCStatus? {
+        do throws(CallFailure) {
+            try authorize(call) { (access) throws(EtcdError) in
+                try access.read(request.range.bounds)
+            }
+            return nil
+        } catch {
+            return error.status
         }
     }
 
@@ -34,8 +51,9 @@ extension Front {
         guard let stream = holder as? KeepAliveStream else {
             preconditionFailure("a keep-alive call without its stream")
         }
-        // Behind one that the replica has to answer, all go there: answers keep the order of requests.
-        if stream.waiting == 0,
+        // Behind one that the replica has to answer, all go there: answers keep the order of requests. So do
+        // those that have to be checked against the lease's keys.
+        if stream.waiting == 0, try !auth.isEnabled(),
             let ttl = context.status.leaseBoard.renew(request.id, now: context.environment.now)
         {
             let header = context.header(revision: max(1, context.status.revision))

@@ -48,6 +48,8 @@ struct FrontLimits: Sendable {
     var electionTimeoutMilliseconds: UInt64 = 1000
     /// `--quota-backend-bytes`, as Status shows it.
     var quotaBytes: Int64?
+    /// How users prove who they are.
+    var auth = AuthSettings()
     /// Shown by Status and /version.
     var version = ""
 
@@ -66,10 +68,18 @@ final class Front {
     var counts = CountCache()
     /// Reads that wait for a free reader.
     var longReads = LongReadQueue()
+    let auth: LoopAuth
+    var passwords: PasswordMemory
+    /// Calls whose token is not known here yet.
+    var waiting: [WaitingMessages] = []
 
     init(context: LoopContext, watches: WatchHub) {
         self.context = context
         self.watches = watches
+        auth = LoopAuth(
+            settings: context.limits.auth, status: context.status, store: context.store,
+            environment: context.environment)
+        passwords = PasswordMemory(key: auth.randomBytes(SecretDigest.byteCount))
         table = CallTable(loop: context.loop)
         reads = ReadBatcher(loop: context.loop)
     }
@@ -105,10 +115,17 @@ final class Front {
         }
     }
 
-    private func dispatch(
-        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], _ holder: inout AnyObject?
+    /// Hands a message to its service, once what can be checked now is.
+    ///
+    /// - Parameter mayWait: whether it may wait for its token, which it does once.
+    func dispatch(
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8],
+        _ holder: inout AnyObject?, mayWait: Bool = true
     ) throws(CallFailure) {
         if context.status.isLearner { try refuseOnLearner(method, message) }
+        if try auth.isEnabled() {
+            guard try admit(call, method, message, mayWait: mayWait) else { return }
+        }
         switch method {
         case .range: try range(call, try decode(message), &holder)
         case .put: try put(call, try decode(message), message.count)
@@ -116,7 +133,7 @@ final class Front {
         case .txn: try txn(call, try decode(message), message.count)
         case .compact:
             try submit(call, .compact(try decode(message)), message.count)
-        case .watch: try watch(try decode(message), holder)
+        case .watch: try watch(call, try decode(message), holder)
         case .leaseGrant: try submit(call, .leaseGrant(try decode(message)), message.count)
         case .leaseRevoke: try submit(call, .leaseRevoke(try decode(message)), message.count)
         case .leaseTimeToLive:
@@ -135,9 +152,41 @@ final class Front {
         case .hashKV: try hashKV(call, try decode(message), &holder)
         case .snapshot: try snapshot(call, &holder)
         case .moveLeader: try moveLeader(call, try decode(message))
+        case .authEnable, .authDisable, .authStatus, .authenticate, .userAdd, .userGet, .userList,
+            .userDelete, .userChangePassword, .userGrantRole, .userRevokeRole, .roleAdd, .roleGet,
+            .roleList, .roleDelete, .roleGrantPermission, .roleRevokePermission:
+            try dispatchAuth(call, method, message)
         case .healthCheck: try healthCheck(call, try decode(message))
         case .healthWatch: try healthWatch(call, try decode(message))
         }
+    }
+
+    private func dispatchAuth(
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8]
+    ) throws(CallFailure) {
+        let command: AuthCommand
+        switch method {
+        case .authEnable: command = .enable
+        case .authDisable: command = .disable
+        case .userDelete: command = .deleteUser(try decode(message))
+        case .userGrantRole: command = .grantRole(try decode(message))
+        case .userRevokeRole: command = .revokeRole(try decode(message))
+        case .roleAdd: command = .addRole(try decode(message))
+        case .roleDelete: command = .deleteRole(try decode(message))
+        case .roleGrantPermission: command = .grantPermission(try decode(message))
+        case .roleRevokePermission: command = .revokePermission(try decode(message))
+        case .userAdd: return try addUser(call, try decode(message), message.count)
+        case .userChangePassword:
+            return try changePassword(call, try decode(message), message.count)
+        case .authStatus: return try authStatus(call)
+        case .authenticate: return try authenticate(call, try decode(message))
+        case .userGet: return try userGet(call, try decode(message))
+        case .userList: return try userList(call)
+        case .roleGet: return try roleGet(call, try decode(message))
+        case .roleList: return try roleList(call)
+        default: preconditionFailure("\(method) is no method of the Auth service")
+        }
+        try submit(call, .auth(command), message.count)
     }
 
     /// A learner answers for itself and reads what it has; for all else there are voters (K8).
@@ -162,7 +211,10 @@ final class Front {
     /// The call is gone.
     func cancel(holder: AnyObject?) {
         switch holder {
-        case let stream as WatchStream: watches.close(stream)
+        case let stream as WatchStream:
+            watches.close(stream)
+            forgetWaiting(stream.call)
+        case let stream as KeepAliveStream: forgetWaiting(stream.call)
         case let read as LongRead: endLongRead(read)
         default: break
         }
@@ -200,8 +252,10 @@ final class Front {
         guard byteCount + FrontLimits.proposalOverheadBytes <= context.limits.requestBytesMax else {
             throw CallFailure(.requestTooLarge)
         }
+        let authority = try authority(of: call)
         let ticket = table.insert(call, purpose, deadline: requestDeadline)
-        let request = ReplicaRequest(ticket: ticket, body: body, byteCount: byteCount)
+        let request = ReplicaRequest(
+            ticket: ticket, body: body, byteCount: byteCount, authority: authority)
         guard context.environment.submit(request) else {
             _ = table.take(ticket)
             throw CallFailure(.tooManyRequests)
@@ -252,6 +306,7 @@ final class Front {
             switch purpose {
             case .unary: answer(call, bytes)
             case .stream(let stream): keptAlive(stream, bytes)
+            case .login(let secret): loggedIn(call, secret: secret, bytes)
             }
         case .failure(let ticket, let status) where ReadBatcher.owns(ticket):
             let (failed, next) = reads.take(ticket)
@@ -306,7 +361,7 @@ final class Front {
     private func overdueError(_ purpose: CallTable.Purpose) -> EtcdError {
         guard context.status.leader == 0 else { return .timeout }
         return switch purpose {
-        case .unary: .contextDeadlineExceeded
+        case .unary, .login: .contextDeadlineExceeded
         case .stream: .noLeader
         }
     }

@@ -9,6 +9,8 @@ struct StoreView: Equatable, Sendable {
     var revision: Int64
     /// The compacted revision; -1 if never compacted (C2).
     var compacted: Int64
+    /// Which auth tables it has.
+    var authMark = AuthMark(rawValue: 0)
 }
 
 /// An event loop and the threads behind it, as the services see them; called on that loop only.
@@ -17,6 +19,12 @@ protocol LoopEnvironment: AnyObject {
     var now: Tick { get }
     /// A number that no other call gets, on any member: random, and drawn anew each time.
     var nonce: UInt64 { get }
+    /// Seconds since 1970 by the wall clock, for tokens that say when they end.
+    var wallClockSeconds: Int64 { get }
+    /// Does work that takes long away from this loop, and then calls `done` on it; false if too much waits already.
+    func compute(
+        _ work: @escaping @Sendable () -> [UInt8]?, then done: @escaping ([UInt8]?) -> Void
+    ) -> Bool
     /// Runs `body` on this loop in a later turn.
     func later(_ body: @escaping () -> Void)
     /// Runs `body` on this loop after a delay.

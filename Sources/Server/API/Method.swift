@@ -11,6 +11,9 @@ enum Method: Int, CaseIterable, Sendable {
     case leaseGrant, leaseRevoke, leaseKeepAlive, leaseTimeToLive, leaseLeases
     case memberList, memberAdd, memberRemove, memberUpdate, memberPromote
     case alarm, status, defragment, hash, hashKV, snapshot, moveLeader
+    case authEnable, authDisable, authStatus, authenticate
+    case userAdd, userGet, userList, userDelete, userChangePassword, userGrantRole, userRevokeRole
+    case roleAdd, roleGet, roleList, roleDelete, roleGrantPermission, roleRevokePermission
     case healthCheck, healthWatch
 
     /// The `:path` of its calls.
@@ -39,6 +42,23 @@ enum Method: Int, CaseIterable, Sendable {
         case .hashKV: "/etcdserverpb.Maintenance/HashKV"
         case .snapshot: "/etcdserverpb.Maintenance/Snapshot"
         case .moveLeader: "/etcdserverpb.Maintenance/MoveLeader"
+        case .authEnable: "/etcdserverpb.Auth/AuthEnable"
+        case .authDisable: "/etcdserverpb.Auth/AuthDisable"
+        case .authStatus: "/etcdserverpb.Auth/AuthStatus"
+        case .authenticate: "/etcdserverpb.Auth/Authenticate"
+        case .userAdd: "/etcdserverpb.Auth/UserAdd"
+        case .userGet: "/etcdserverpb.Auth/UserGet"
+        case .userList: "/etcdserverpb.Auth/UserList"
+        case .userDelete: "/etcdserverpb.Auth/UserDelete"
+        case .userChangePassword: "/etcdserverpb.Auth/UserChangePassword"
+        case .userGrantRole: "/etcdserverpb.Auth/UserGrantRole"
+        case .userRevokeRole: "/etcdserverpb.Auth/UserRevokeRole"
+        case .roleAdd: "/etcdserverpb.Auth/RoleAdd"
+        case .roleGet: "/etcdserverpb.Auth/RoleGet"
+        case .roleList: "/etcdserverpb.Auth/RoleList"
+        case .roleDelete: "/etcdserverpb.Auth/RoleDelete"
+        case .roleGrantPermission: "/etcdserverpb.Auth/RoleGrantPermission"
+        case .roleRevokePermission: "/etcdserverpb.Auth/RoleRevokePermission"
         case .healthCheck: "/grpc.health.v1.Health/Check"
         case .healthWatch: "/grpc.health.v1.Health/Watch"
         }

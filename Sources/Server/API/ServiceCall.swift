@@ -5,6 +5,10 @@ internal import Transport
 
 /// One call, confined to its event loop.
 protocol ServiceCall: AnyObject {
+    /// What it brings along to prove who makes it.
+    var credentials: Credentials { get }
+    /// What the services keep with the call.
+    var held: AnyObject? { get set }
     /// Bytes accepted by `send` that the client has not taken yet.
     var bufferedBytes: Int { get }
     /// Whether the call can still be answered.
@@ -23,4 +27,15 @@ protocol ServiceCall: AnyObject {
     func resumeReceiving()
 }
 
-extension RPCCall: ServiceCall {}
+extension RPCCall: ServiceCall {
+    var credentials: Credentials {
+        Credentials(
+            token: metadata.token ?? metadata.authorization,
+            commonName: peer.certificateCommonName)
+    }
+
+    var held: AnyObject? {
+        get { context }
+        set { context = newValue }
+    }
+}

@@ -2,7 +2,9 @@
 // Belongs here: fields and their numbers. Never here: when something is forwarded (Replica+Forward.swift).
 // Requests travel as etcd's own messages, so both sides share one codec with clients.
 //
-//   requests: 1 request*   request: 1 sequence  2 kind  3 message  4 nonce
+// Whoever asked travels as a user's name, which the asking member has made sure of; tokens and passwords do not.
+//
+//   requests: 1 request*   request: 1 sequence  2 kind  3 message  4 nonce  5 user  6 auth revision
 //   answers:  1 answer*    answer:  1 sequence  2 index  3 outcome  4 message  5 status text
 
 internal import Transport
@@ -45,12 +47,28 @@ struct ForwardedRequestFields: WireMessage, Hashable {
         case memberPromote
         case publishMember
         case memberReplace
+        case authEnable
+        case authDisable
+        case addUser
+        case deleteUser
+        case changePassword
+        case grantRole
+        case revokeRole
+        case addRole
+        case deleteRole
+        case grantPermission
+        case revokePermission
+        case login
+        case loginUsed
     }
 
     var sequence: UInt64 = 0
     var kind: UInt64 = 0
     var message = Bytes()
     var nonce: UInt64 = 0
+    /// The user's name; empty if nobody has proven to be one.
+    var user = Bytes()
+    var authRevision: UInt64 = 0
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {
@@ -59,6 +77,8 @@ struct ForwardedRequestFields: WireMessage, Hashable {
             case 2: kind = try reader.uint64(field)
             case 3: message = try reader.bytes(field)
             case 4: nonce = try reader.uint64(field)
+            case 5: user = try reader.bytes(field)
+            case 6: authRevision = try reader.uint64(field)
             default: try reader.skip(field)
             }
         }
@@ -69,6 +89,8 @@ struct ForwardedRequestFields: WireMessage, Hashable {
         writer.uint64(2, kind)
         writer.bytes(3, message)
         writer.uint64(4, nonce)
+        writer.bytes(5, user)
+        writer.uint64(6, authRevision)
     }
 }
 
@@ -76,6 +98,10 @@ extension ForwardedRequestFields {
     /// The fields of a request; nil for what is never forwarded.
     init?(_ request: ForwardedRequest) {
         sequence = request.sequence
+        if let caller = request.authority.caller {
+            user = Bytes(caller.name)
+            authRevision = caller.revision
+        }
         switch request.body {
         case .put(let message): set(.put, message)
         case .deleteRange(let message): set(.deleteRange, message)
@@ -97,7 +123,26 @@ extension ForwardedRequestFields {
         case .memberReplace(let message, let nonce):
             set(.memberReplace, message)
             self.nonce = nonce
+        case .auth(let command): set(command)
+        case .loginUsed(let message): set(.loginUsed, message)
         case .moveLeader, .readIndex, .subscribe: return nil
+        }
+    }
+
+    private mutating func set(_ command: AuthCommand) {
+        switch command {
+        case .enable: kind = Kind.authEnable.rawValue
+        case .disable: kind = Kind.authDisable.rawValue
+        case .addUser(let message): set(.addUser, message)
+        case .deleteUser(let message): set(.deleteUser, message)
+        case .changePassword(let message): set(.changePassword, message)
+        case .grantRole(let message): set(.grantRole, message)
+        case .revokeRole(let message): set(.revokeRole, message)
+        case .addRole(let message): set(.addRole, message)
+        case .deleteRole(let message): set(.deleteRole, message)
+        case .grantPermission(let message): set(.grantPermission, message)
+        case .revokePermission(let message): set(.revokePermission, message)
+        case .login(let message): set(.login, message)
         }
     }
 
@@ -131,7 +176,38 @@ extension ForwardedRequestFields {
         case .publishMember: return .publishMember(try PublishMemberRequest(decoding: bytes))
         case .memberReplace:
             return .memberReplace(try MemberReplaceRequest(decoding: bytes), nonce: nonce)
+        case .loginUsed: return .loginUsed(try LoginUsedRequest(decoding: bytes))
+        case .authEnable, .authDisable, .addUser, .deleteUser, .changePassword, .grantRole,
+            .revokeRole, .addRole, .deleteRole, .grantPermission, .revokePermission, .login:
+            return .auth(try command(kind, bytes))
         }
+    }
+
+    private func command(_ kind: Kind, _ bytes: [UInt8]) throws(WireError) -> AuthCommand {
+        switch kind {
+        case .authEnable: return .enable
+        case .authDisable: return .disable
+        case .addUser: return .addUser(try AuthUserAddRequest(decoding: bytes))
+        case .deleteUser: return .deleteUser(try AuthNameRequest(decoding: bytes))
+        case .changePassword:
+            return .changePassword(try AuthUserChangePasswordRequest(decoding: bytes))
+        case .grantRole: return .grantRole(try AuthUserRoleRequest(decoding: bytes))
+        case .revokeRole: return .revokeRole(try AuthUserRoleRequest(decoding: bytes))
+        case .addRole: return .addRole(try AuthNameRequest(decoding: bytes))
+        case .deleteRole: return .deleteRole(try AuthNameRequest(decoding: bytes))
+        case .grantPermission:
+            return .grantPermission(try AuthRoleGrantPermissionRequest(decoding: bytes))
+        case .revokePermission:
+            return .revokePermission(try AuthRoleRevokePermissionRequest(decoding: bytes))
+        case .login: return .login(try LoginRequest(decoding: bytes))
+        default: throw .unknownKind(kind.rawValue)
+        }
+    }
+
+    /// On whose authority the request is carried out: what the asking member says, for members trust each other.
+    var authority: Authority {
+        guard !user.isEmpty else { return .nobody }
+        return .user(Caller(name: user.array, revision: authRevision))
     }
 }
 

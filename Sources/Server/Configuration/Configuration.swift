@@ -87,6 +87,7 @@ struct Configuration: Sendable, Equatable {
     var warningUnaryRequestDuration = Duration.zero
 
     // Auth.
+    var authToken = AuthTokenSetting.simple
     var bcryptCost = 0
     var authTokenTTLSeconds = 0
 

@@ -76,8 +76,16 @@ struct ConfigurationFile {
         return item.text
     }
 
-    /// Reads a whole file of at most ``bytesMax`` bytes.
+    /// Reads the text of a whole file of at most ``bytesMax`` bytes.
     static func read(_ path: String) throws(ConfigurationError) -> String {
+        guard let text = String(validating: try readBytes(path), as: UTF8.self) else {
+            throw .file(path: path, problem: "not UTF-8 text")
+        }
+        return text
+    }
+
+    /// Reads a whole file of at most ``bytesMax`` bytes.
+    static func readBytes(_ path: String) throws(ConfigurationError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw .file(path: path, problem: String(cString: strerror(errno)))
@@ -97,9 +105,6 @@ struct ConfigurationFile {
                 throw .file(path: path, problem: "larger than \(bytesMax) bytes")
             }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw .file(path: path, problem: "not UTF-8 text")
-        }
-        return text
+        return bytes
     }
 }

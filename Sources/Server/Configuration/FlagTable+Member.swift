@@ -3,7 +3,6 @@
 // 3.7.1 (names and defaults).
 
 extension FlagTable {
-    static let noAuthYet = "users and roles come with a later version"
     private static let peersArePinged =
         "a peer from which nothing comes for 5 s is connected to anew"
 

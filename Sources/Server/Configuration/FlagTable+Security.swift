@@ -109,20 +109,19 @@ extension FlagTable {
 
     static let auth: [Flag] = [
         Flag(
-            "auth-token", default: "simple", .auth, .withoutEffect(noAuthYet),
-            .custom("word") { text, _ throws(ValueProblem) in
-                guard text == "simple" || text.isEmpty else {
-                    throw ValueProblem(expected: "\"simple\" (jwt comes with a later version)")
-                }
-            }, "Kind of tokens that users get."),
+            "auth-token", default: "simple", .auth,
+            .custom("text") { text, configuration throws(ValueProblem) in
+                configuration.authToken = try AuthTokenSetting(text)
+            },
+            "What users get when they log in: \"simple\" tokens, or "
+                + "\"jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=10m\"."),
         Flag(
-            "auth-token-ttl", default: "300", .auth, .withoutEffect(noAuthYet),
+            "auth-token-ttl", default: "300", .auth,
             .integer(\.authTokenTTLSeconds, in: 1...Int(Int32.max)),
-            "Seconds that a token lives after its last use."),
+            "Seconds that a simple token lives after its last use."),
         Flag(
-            "bcrypt-cost", default: "10", .auth, .withoutEffect(noAuthYet),
-            .integer(\.bcryptCost, in: 4...31),
-            "Cost of hashing a password."),
+            "bcrypt-cost", default: "10", .auth, .integer(\.bcryptCost, in: 4...31),
+            "Cost of hashing a password: one more doubles the time."),
     ]
 
     static let unsafe: [Flag] = [

@@ -98,7 +98,7 @@ final class Endpoints {
             return HTTPResponse(
                 status: 200, headers: [type], body: Array(#"{"health":"true","reason":""}"#.utf8))
         }
-        let text = #"{"health":"false","reason":"\#(JSONText.escaped(reason))"}"# + "\n"
+        let text = #"{"health":"false","reason":\#(JSONText.quoted(reason))}"# + "\n"
         return HTTPResponse(status: 503, headers: [type], body: Array(text.utf8))
     }
 
@@ -284,27 +284,14 @@ private final class ProbeCall: ServiceCall {
         report(status.code == .ok ? nil : status.message)
     }
 
+    var credentials: Credentials { Credentials() }
+    var held: AnyObject? {
+        get { nil }
+        set {}
+    }
     func send(_ message: consuming [UInt8]) {}
     func beginMessage(length: Int) {}
     func sendPart(_ bytes: consuming [UInt8]) {}
     func pauseReceiving() {}
     func resumeReceiving() {}
-}
-
-/// The little of JSON that answers by hand need.
-enum JSONText {
-    /// A text as it stands between quotes.
-    static func escaped(_ text: String) -> String {
-        var escaped = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": escaped += "\\\""
-            case "\\": escaped += "\\\\"
-            case "\n": escaped += "\\n"
-            case _ where scalar.value < 0x20: escaped += " "
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return escaped
-    }
 }

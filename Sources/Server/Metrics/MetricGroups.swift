@@ -139,6 +139,7 @@ struct ServerMetrics: Sendable {
     let proposalsPending: Gauge
     let proposalsFailed: Counter
     let quotaBytes: Gauge
+    let authRevision: Gauge
     let slowApplies: Counter
     let slowReadIndexes: Counter
     let readIndexesFailed: Counter
@@ -163,6 +164,8 @@ struct ServerMetrics: Sendable {
             "etcd_server_proposals_failed_total", "Proposals that failed.")
         quotaBytes = registry.gauge(
             "etcd_server_quota_backend_bytes", "Greatest size of the database; 0 = no limit.")
+        authRevision = registry.gauge(
+            "etcd_debugging_auth_revision", "Changes of users, roles and permissions.")
         slowApplies = registry.counter(
             "etcd_server_slow_apply_total", "Requests that took longer than the warning's limit.")
         slowReadIndexes = registry.counter(

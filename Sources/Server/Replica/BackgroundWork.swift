@@ -7,6 +7,8 @@ internal import Storage
 /// The part of the background work that goes into one batch.
 struct DueWork {
     var expired: [Int64] = []
+    /// Logins that nobody has used for too long, by digest.
+    var endedLogins: [[UInt8]] = []
     var checkpoints: [(id: Int64, remaining: Int64)] = []
     /// Answers that wait for the checkpoints.
     var renewed: [Batch.Answer] = []
@@ -19,8 +21,8 @@ struct DueWork {
     var raisesCorrupt = false
 
     var isEmpty: Bool {
-        expired.isEmpty && checkpoints.isEmpty && renewed.isEmpty && compactTo == nil && !compacts
-            && !givesBack && diskAlarm == nil && !raisesCorrupt
+        expired.isEmpty && endedLogins.isEmpty && checkpoints.isEmpty && renewed.isEmpty
+            && compactTo == nil && !compacts && !givesBack && diskAlarm == nil && !raisesCorrupt
     }
 }
 
@@ -29,6 +31,7 @@ struct BackgroundWork {
     /// Answers that wait until rows are removed (C4).
     var compactionWaiters: [Batch.Answer] = []
     private(set) var nextLeaseCheck = Tick(milliseconds: 0)
+    private(set) var nextLoginCheck = Tick(milliseconds: 0)
     private var nextLeaseCheckpoint = Tick(milliseconds: 0)
     private var urgentCheckpoints: [Int64] = []
     /// Answers that leave with the checkpoints above.
@@ -104,6 +107,11 @@ struct BackgroundWork {
                 now: now, limit: ReplicaLimits.expiredLeasesPerBatchMax)
             nextLeaseCheck = now.advanced(milliseconds: ReplicaLimits.leaseCheckMilliseconds)
         }
+        if nextLoginCheck <= now, let deadline = executor.logins.nextDeadline, deadline <= now {
+            due.endedLogins = executor.logins.expired(
+                now: now, limit: AuthLimits.expiredLoginsPerBatchMax)
+            nextLoginCheck = now.advanced(milliseconds: ReplicaLimits.leaseCheckMilliseconds)
+        }
         if !urgentCheckpoints.isEmpty || nextLeaseCheckpoint <= now {
             due.checkpoints = takeCheckpoints(now: now, leases: &executor.leases)
             swap(&due.renewed, &renewalWaiters)
@@ -155,6 +163,7 @@ struct BackgroundWork {
         output: any ReplicaOutput
     ) throws(RequestFailure) {
         for id in due.expired { try executor.expire(id) }
+        if !due.endedLogins.isEmpty { try executor.endLogins(due.endedLogins) }
         answers += due.renewed
         for item in due.checkpoints { try executor.checkpoint(item.id, remaining: item.remaining) }
         if due.raisesCorrupt { try executor.raiseCorrupt() }

@@ -20,6 +20,13 @@ struct ExecutorSettings: Equatable, Sendable {
     var strictReconfigCheck = true
     /// The most learners at a time (K2).
     var maxLearners = 1
+    /// Seconds that a login lives after its last use (A4).
+    var tokenTTLSeconds: UInt64 = 300
+
+    /// How long the leader keeps a login of which it hears nothing, in milliseconds.
+    var loginLifetimeMilliseconds: UInt64 {
+        tokenTTLSeconds * 1000 + tokenTTLSeconds * 1000 / AuthLimits.renewalsPerLifetime
+    }
 }
 
 /// What became of a request.
@@ -48,6 +55,11 @@ final class Executor {
     let memberTable: MemberTable
     let removedMemberTable: RemovedMemberTable
     let meta: MetaTable
+    let authTable: AuthTable
+    let loginTable: AuthTokenTable
+    /// Users, roles and permissions as stored.
+    var auth: AuthState
+    var logins: LoginClock
     var leases: LeaseClock
     var leaseIDs: LeaseIDGenerator
     /// The alarms that are raised, as stored.
@@ -73,6 +85,8 @@ final class Executor {
     private(set) var term: UInt64 = 0
     private(set) var bytesInUse: Int64 = 0
     private(set) var isDiskFull = false
+    /// The log index that the open batch will have.
+    private(set) var logIndex: UInt64 = 0
 
     /// Reads the tables of the tip.
     ///
@@ -92,6 +106,12 @@ final class Executor {
         memberTable = try MemberTable(connection: connection)
         removedMemberTable = try RemovedMemberTable(connection: connection)
         meta = try MetaTable(connection: connection)
+        authTable = try AuthTable(connection: connection)
+        loginTable = try AuthTokenTable(connection: connection)
+        auth = try AuthState(authTable)
+        // Whoever led before knew when they were used; now all have their full time again, as leases do.
+        logins = LoginClock(lifetimeMilliseconds: settings.loginLifetimeMilliseconds)
+        for row in try loginTable.all() { logins.add(row.digest, of: row.user, now: now) }
         alarms = try alarmTable.all()
         members = try memberTable.all()
         compacted = try compactor.compacted() ?? -1
@@ -117,8 +137,10 @@ final class Executor {
 
     /// Begins a batch.
     func beginBatch(
-        now: Tick, term: UInt64, bytesInUse: Int64, isDiskFull: Bool, recordsEvents: Bool = true
+        now: Tick, term: UInt64, bytesInUse: Int64, isDiskFull: Bool, recordsEvents: Bool = true,
+        logIndex: UInt64 = 0
     ) {
+        self.logIndex = logIndex
         events = recordsEvents ? [] : nil
         self.now = now
         self.term = term
@@ -135,7 +157,8 @@ final class Executor {
     /// What readers of the tip will find in its header.
     var stateHeader: StateHeader {
         StateHeader(
-            revision: keys.revision, compactedRevision: compacted, spare: Int64(alarmKinds))
+            revision: keys.revision, compactedRevision: compacted,
+            spare: auth.mark.spare(alarmKinds: alarmKinds))
     }
 
     /// The kinds of alarm that are raised, one bit each.
@@ -160,11 +183,16 @@ final class Executor {
     var visibleRevision: Int64 { keys.hasChanges ? keys.nextRevision : keys.revision }
 
     /// Carries out one request that changes the store, or reads it in the order of the log.
-    func execute(_ body: ReplicaRequest.Body) throws(RequestFailure) -> Execution {
+    ///
+    /// Whether its caller may ask for it comes first: who may not write causes no alarm either.
+    func execute(
+        _ body: ReplicaRequest.Body, by authority: Authority = .nobody
+    ) throws(RequestFailure) -> Execution {
         defer {
             hasChangedKeys = keys.hasChanges
             keys.finishRequest()
         }
+        if auth.isEnabled { try authorize(body, by: authority) }
         switch body {
         case .put(let request): return .answer(try put(request))
         case .deleteRange(let request): return .answer(try deleteRange(request))
@@ -180,7 +208,9 @@ final class Executor {
         case .publishMember(let request): return try publishMember(request)
         case .memberReplace(let request, let nonce):
             return try replaceMember(request, nonce: nonce)
-        case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .moveLeader, .readIndex, .subscribe:
+        case .auth(let command): return .answer(try change(command))
+        case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .moveLeader, .loginUsed, .readIndex,
+            .subscribe:
             preconditionFailure("\(body) does not go through the log")
         }
     }

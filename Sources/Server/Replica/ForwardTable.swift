@@ -46,7 +46,8 @@ struct ForwardTable {
         sent.append(Sent(request: request, leader: leader))
         count += 1
         return ForwardedRequest(
-            sequence: sequence, body: request.body, byteCount: request.byteCount)
+            sequence: sequence, body: request.body, byteCount: request.byteCount,
+            authority: request.authority)
     }
 
     /// The request of a sequence, which then is no longer waited for.

@@ -10,6 +10,7 @@ struct ForwardedRequest: Sendable {
     let sequence: UInt64
     let body: ReplicaRequest.Body
     let byteCount: Int
+    var authority = Authority.nobody
 }
 
 /// What became of a forwarded request.

@@ -107,7 +107,8 @@ extension Replica {
         let executor = tip.executor
         executor.beginBatch(
             now: now, term: node.term.rawValue, bytesInUse: status.bytesInUse,
-            isDiskFull: space.isShort, recordsEvents: subscribers.contains(true))
+            isDiskFull: space.isShort, recordsEvents: subscribers.contains(true),
+            logIndex: node.last.index.next.rawValue)
         var answers: [Batch.Answer] = []
         answers.reserveCapacity(requests.count)
         let payload: [UInt8]?
@@ -145,7 +146,7 @@ extension Replica {
     ) throws(RequestFailure) -> Bool {
         executor.answeringMember = member(answering: request.origin)
         do throws(RequestFailure) {
-            switch try executor.execute(request.body) {
+            switch try executor.execute(request.body, by: request.authority) {
             case .answer(let bytes):
                 answers.append(Batch.Answer(origin: request.origin, content: .message(bytes)))
             case .answerWhenCompacted(let bytes):

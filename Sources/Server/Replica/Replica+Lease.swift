@@ -8,6 +8,13 @@ extension Replica {
     func answerLeaseQuestion(_ request: ReplicaRequest) {
         guard let tip else { return fail(request.origin, .noLeader) }
         let executor = tip.executor
+        if executor.auth.isEnabled {
+            do throws(RequestFailure) {
+                try executor.authorize(request.body, by: request.authority)
+            } catch {
+                return refuse(request, error)
+            }
+        }
         executor.answeringMember = member(answering: request.origin)
         let header = executor.header(revision: publishedRevision)
         var writer = ProtoWriter(capacity: Executor.answerBytesExpected)
@@ -44,6 +51,14 @@ extension Replica {
         default: preconditionFailure("\(request.body) is no question about leases")
         }
         answer([Batch.Answer(origin: request.origin, content: .message(writer.take()))])
+    }
+
+    private func refuse(_ request: ReplicaRequest, _ failure: RequestFailure) {
+        switch failure {
+        case .refused(let reason):
+            answer([Batch.Answer(origin: request.origin, content: .failure(reason))])
+        case .store(let error): guarded { () throws(StorageError) in throw error }
+        }
     }
 
     /// Answers once everything on the tip is agreed: the answers may rest on it.

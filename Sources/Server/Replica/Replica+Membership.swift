@@ -105,7 +105,7 @@ extension Replica {
                     PublishMemberRequest(
                         id: row.id, name: settings.member.name,
                         clientURLs: settings.member.clientURLs)),
-                byteCount: 256))
+                byteCount: 256, authority: .member))
     }
 
     // MARK: handing leadership over
@@ -198,7 +198,7 @@ extension Replica {
                 ReplicaRequest(
                     origin: .replica,
                     body: .memberPromote(MemberPromoteRequest(id: row.id)),
-                    byteCount: 64))
+                    byteCount: 64, authority: .member))
             return
         }
     }

@@ -353,6 +353,7 @@ final class Replica {
         guard let tip else { return min(tick, soon ?? tick) }
         return [
             tip.executor.leases.nextDeadline.map { max($0, background.nextLeaseCheck) },
+            tip.executor.logins.nextDeadline.map { max($0, background.nextLoginCheck) },
             background.nextWake, isAlone ? nil : tick, soon,
             isDiskFull ? now.advanced(milliseconds: SpaceGuard.lookMilliseconds) : nil,
         ].compactMap { $0 }.min()
@@ -386,8 +387,12 @@ final class Replica {
         case .moveLeader(let target): handOver(to: target, for: request.origin)
         case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases:
             if tip != nil { answerLeaseQuestion(request) } else { queue(request) }
+        case .loginUsed(let login):
+            guard let tip else { return queue(request) }
+            tip.executor.logins.renew(login.digest.array, now: now)
+            deliver(.message([]), to: request.origin)
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm, .memberAdd,
-            .memberRemove, .memberUpdate, .memberPromote, .publishMember, .memberReplace:
+            .memberRemove, .memberUpdate, .memberPromote, .publishMember, .memberReplace, .auth:
             queue(request)
         }
     }
@@ -437,6 +442,7 @@ final class Replica {
                 to: member)
         case .newcomer(let number): output.answer(content, toNewcomer: number)
         case .replica: isPublishing = false
+        case .nobody: break
         }
     }
 

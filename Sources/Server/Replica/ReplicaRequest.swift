@@ -21,6 +21,8 @@ enum RequestOrigin: Hashable, Sendable {
     case newcomer(UInt64)
     /// The replica itself, which only wants it done.
     case replica
+    /// Nobody wants to know.
+    case nobody
 }
 
 /// A request on its way to the replica.
@@ -29,17 +31,23 @@ struct ReplicaRequest: Sendable {
     let body: Body
     /// The request's encoded size, which bounds of queues count.
     let byteCount: Int
+    /// On whose authority it is carried out.
+    let authority: Authority
     /// After this nobody waits for it any more: it is dropped where it still waits.
     var expires = Tick(milliseconds: .max)
 
-    init(origin: RequestOrigin, body: Body, byteCount: Int) {
+    init(
+        origin: RequestOrigin, body: Body, byteCount: Int, authority: Authority = .nobody
+    ) {
         self.origin = origin
         self.body = body
         self.byteCount = byteCount
+        self.authority = authority
     }
 
-    init(ticket: CallTicket, body: Body, byteCount: Int) {
-        self.init(origin: .call(ticket), body: body, byteCount: byteCount)
+    init(ticket: CallTicket, body: Body, byteCount: Int, authority: Authority = .nobody) {
+        self.init(
+            origin: .call(ticket), body: body, byteCount: byteCount, authority: authority)
     }
 
     enum Body: Sendable {
@@ -64,6 +72,10 @@ struct ReplicaRequest: Sendable {
         case publishMember(PublishMemberRequest)
         /// A member that lost its disk wants a fresh identity.
         case memberReplace(MemberReplaceRequest, nonce: UInt64)
+        /// A change of users, roles, permissions or logins.
+        case auth(AuthCommand)
+        /// A token was used: the login lives on (etcd semantics A4).
+        case loginUsed(LoginUsedRequest)
         /// Wants to know when reads that began before this may be served from local state (G7).
         case readIndex
         /// The loop has watches from now on, or has none any more.
@@ -73,10 +85,10 @@ struct ReplicaRequest: Sendable {
         var isLogged: Bool {
             switch self {
             case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .alarm, .memberAdd,
-                .memberRemove, .memberUpdate, .memberPromote, .publishMember, .memberReplace:
+                .memberRemove, .memberUpdate, .memberPromote, .publishMember, .memberReplace, .auth:
                 true
-            case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .moveLeader, .readIndex,
-                .subscribe:
+            case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .moveLeader, .loginUsed,
+                .readIndex, .subscribe:
                 false
             }
         }
@@ -98,7 +110,8 @@ extension ReplicaRequest.Body {
             .memberReplace:
             true
         case .put, .deleteRange, .txn, .compact, .leaseGrant, .leaseRevoke, .leaseKeepAlive,
-            .leaseTimeToLive, .leaseLeases, .alarm, .moveLeader, .readIndex, .subscribe:
+            .leaseTimeToLive, .leaseLeases, .alarm, .moveLeader, .auth, .loginUsed, .readIndex,
+            .subscribe:
             false
         }
     }

@@ -16,6 +16,7 @@ final class SharedStatus: Sendable {
     private let atomicFailed = ManagedAtomic<Int>(0)
     private let atomicLeases = ManagedAtomic<Int>(0)
     private let atomicAlarms = ManagedAtomic<UInt8>(0)
+    private let atomicAuthMark = ManagedAtomic<UInt64>(0)
     private let atomicPages = ManagedAtomic<UInt64>(0)
     private let atomicHash = ManagedAtomic<UInt64>(0)
     private let atomicRevisions = [ManagedAtomic<Int64>(1), ManagedAtomic<Int64>(-1)]
@@ -89,6 +90,9 @@ final class SharedStatus: Sendable {
         set { atomicAlarms.store(newValue, ordering: .relaxed) }
     }
 
+    /// Which auth tables the published state has: where it changes, they have to be read anew.
+    var authMark: AuthMark { AuthMark(rawValue: atomicAuthMark.load(ordering: .acquiring)) }
+
     /// Bytes of the database.
     var totalBytes: Int64 { Int64(atomicPages.load(ordering: .relaxed) >> 32) * Self.pageBytes }
 
@@ -115,6 +119,7 @@ final class SharedStatus: Sendable {
         atomicRevisions[1].store(
             state.header.revision == 0 ? -1 : state.header.compactedRevision, ordering: .relaxed)
         alarmKinds = UInt8(truncatingIfNeeded: state.header.spare)
+        atomicAuthMark.store(AuthMark(header: state.header).rawValue, ordering: .releasing)
         applied = state.index
     }
 }

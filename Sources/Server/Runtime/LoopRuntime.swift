@@ -1,6 +1,7 @@
 // LoopRuntime.swift: binds the services of one event loop to NIO, Transport and the replica's inbox.
 // Belongs here: adapters. Never here: behaviour (Front, Endpoints, WatchHub).
 
+internal import Glibc
 internal import NIOCore
 internal import Storage
 internal import Transport
@@ -9,6 +10,7 @@ internal import Transport
 final class NIOLoopEnvironment: LoopEnvironment {
     private let loop: any EventLoop
     private let inbox: ReplicaInbox
+    private let pool: ComputePool
     private var outgoing: [ReplicaRequest] = []
     private var isFlushScheduled = false
     /// Set while the transport hands in what it read: its end of turn flushes.
@@ -16,14 +18,23 @@ final class NIOLoopEnvironment: LoopEnvironment {
     /// Called for requests that the inbox had no room for.
     var refused: ((ReplicaRequest) -> Void)?
 
-    init(loop: any EventLoop, inbox: ReplicaInbox) {
+    init(loop: any EventLoop, inbox: ReplicaInbox, pool: ComputePool) {
         self.loop = loop
         self.inbox = inbox
+        self.pool = pool
     }
 
     var now: Tick { MonotonicClock.now }
 
     var nonce: UInt64 { UInt64.random(in: .min ... .max) }
+
+    var wallClockSeconds: Int64 { Int64(time(nil)) }
+
+    func compute(
+        _ work: @escaping @Sendable () -> [UInt8]?, then done: @escaping ([UInt8]?) -> Void
+    ) -> Bool {
+        pool.run(work, on: loop, then: NIOLoopBound(done, eventLoop: loop))
+    }
 
     func later(_ body: @escaping () -> Void) {
         let bound = NIOLoopBound(body, eventLoop: loop)

@@ -14,6 +14,7 @@ struct ServiceParts: Sendable {
     let status: SharedStatus
     let pages: PageStore
     let inbox: ReplicaInbox
+    let pool: ComputePool
     let metrics: Metrics
     let logger: Logger
     let fragmentBytesMax: Int
@@ -28,7 +29,8 @@ final class LoopServices {
     let environment: NIOLoopEnvironment
 
     init(_ parts: ServiceParts, loop: any EventLoop, index: Int, mailbox: LoopMailbox) {
-        let environment = NIOLoopEnvironment(loop: loop, inbox: parts.inbox)
+        let environment = NIOLoopEnvironment(
+            loop: loop, inbox: parts.inbox, pool: parts.pool)
         let logger = parts.logger
         let store = LoopStore(pages: parts.pages) { [inbox = parts.inbox] error in
             logger.error("a read met an error of the store", metadata: ["error": "\(error)"])

@@ -35,7 +35,9 @@ final class LoopReader {
         guard let header = pages.pinned?.header else {
             preconditionFailure("a transaction that reads has no state")
         }
-        return StoreView(revision: header.revision, compacted: header.compactedRevision)
+        return StoreView(
+            revision: header.revision, compacted: header.compactedRevision,
+            authMark: AuthMark(header: header))
     }
 
     /// Reads one key that exists now, in a transaction of its own; nil if it does not.

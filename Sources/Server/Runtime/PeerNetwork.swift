@@ -344,7 +344,8 @@ extension PeerNetwork: PeerHandler {
             requests.append(
                 ReplicaRequest(
                     origin: .member(connection.member, sequence: fields.sequence),
-                    body: try fields.body(), byteCount: fields.message.count))
+                    body: try fields.body(), byteCount: fields.message.count,
+                    authority: fields.authority))
         }
         guard !inbox.add(&requests) else { return }
         let refusals = list.elements.map {

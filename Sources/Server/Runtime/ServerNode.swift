@@ -14,6 +14,7 @@ internal import Transport
 enum NodeError: Error, CustomStringConvertible {
     case storage(StorageError, directory: String)
     case bootstrap(BootstrapError)
+    case configuration(ConfigurationError)
     case transport(TransportError)
 
     var description: String {
@@ -29,6 +30,7 @@ enum NodeError: Error, CustomStringConvertible {
                 + "rejoins. Where this is the only one, restore a backup"
         case .storage: storageText
         case .bootstrap(let error): "\(error)"
+        case .configuration(let error): "\(error)"
         case .transport(let error): "\(error)"
         }
     }
@@ -69,6 +71,9 @@ final class ServerNode {
     private var logWriter: LogWriter?
     private let loops: LoopSet
     private let opening = ClientOpening()
+    private let authSettings: AuthSettings
+    /// Half of the processors at most: a storm of logins leaves the other half to everybody else.
+    private let pool = ComputePool(threads: max(1, System.coreCount / 2))
     private let founderCheck: FounderCheck?
     private let ended: @Sendable (NodeEnd) -> Void
 
@@ -82,6 +87,7 @@ final class ServerNode {
         self.configuration = configuration
         self.logger = logger
         self.ended = ended
+        authSettings = try ServerNode.auth(configuration)
         group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let tls = try ServerNode.peerTLS(configuration, logger)
         let client = BootstrapClient(
@@ -187,6 +193,7 @@ final class ServerNode {
         checkpointer.stop()
         logWriter?.stop()
         do {
+            try pool.stop()
             try group.syncShutdownGracefully()
             try peerGroup.syncShutdownGracefully()
         } catch {
@@ -227,6 +234,14 @@ final class ServerNode {
             return try configuration.peerTLS.loaded { logger.warning("\($0)") }
         } catch {
             throw .transport(error)
+        }
+    }
+
+    private static func auth(_ configuration: Configuration) throws(NodeError) -> AuthSettings {
+        do throws(ConfigurationError) {
+            return try AuthSettings(configuration)
+        } catch {
+            throw .configuration(error)
         }
     }
 
@@ -300,6 +315,7 @@ final class ServerNode {
         settings.executor.quotaBytes = configuration.quotaBackendBytes
         settings.executor.strictReconfigCheck = configuration.strictReconfigCheck
         settings.executor.maxLearners = configuration.maxLearners
+        settings.executor.tokenTTLSeconds = UInt64(configuration.authTokenTTLSeconds)
         settings.electionTimeoutMilliseconds = UInt64(configuration.electionTimeoutMilliseconds)
         settings.heartbeatMilliseconds = UInt64(configuration.heartbeatIntervalMilliseconds)
         settings.requestTimeoutMilliseconds = UInt64(configuration.requestTimeout.milliseconds)
@@ -320,9 +336,10 @@ final class ServerNode {
         limits.electionTimeoutMilliseconds = UInt64(configuration.electionTimeoutMilliseconds)
         limits.quotaBytes = configuration.quotaBackendBytes
         limits.version = Product.etcdVersion
+        limits.auth = authSettings
         return ServiceParts(
             identity: identity, limits: limits, status: status, pages: pages, inbox: inbox,
-            metrics: metrics, logger: logger,
+            pool: pool, metrics: metrics, logger: logger,
             fragmentBytesMax: configuration.receiveMessageBytesMax,
             progressMilliseconds: UInt64(
                 max(100, configuration.watchProgressNotifyInterval.milliseconds)),
@@ -401,6 +418,7 @@ final class ServerNode {
         metrics.server.quotaBytes.bind { [quota = configuration.quotaBackendBytes] in
             Double(quota ?? 0)
         }
+        metrics.server.authRevision.bind { Double(status.authMark.revision) }
         metrics.network.droppedLogLines.bind { sink.droppedLines }
     }
 }

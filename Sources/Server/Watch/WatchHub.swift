@@ -54,8 +54,13 @@ final class WatchHub {
     // MARK: requests of clients
 
     /// Creates a watch, or tells the client why not.
-    func create(_ request: WatchCreateRequest, on stream: WatchStream) throws(StorageError) {
+    ///
+    /// - Parameter refusal: why the client may not have it (W20).
+    func create(
+        _ request: WatchCreateRequest, on stream: WatchStream, refusal: RPCStatus? = nil
+    ) throws(StorageError) {
         let state = try store.state()
+        if let refusal { return refuse(stream, WatchCancelReason.refused(refusal), state) }
         guard !request.isRangeEmpty else {
             return refuse(stream, WatchCancelReason.emptyRange, state)
         }

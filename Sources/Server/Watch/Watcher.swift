@@ -122,3 +122,14 @@ extension WatchCreateRequest {
         return !(Bytes(range.start) < Bytes(end))
     }
 }
+
+extension WatchRange {
+    /// The same range in the form of other requests.
+    var bounds: KeyBounds {
+        switch end {
+        case .single: KeyBounds(start: Bytes(start), end: .single)
+        case .unbounded: KeyBounds(start: Bytes(start), end: .unbounded)
+        case .before(let end): KeyBounds(start: Bytes(start), end: .before(Bytes(end)))
+        }
+    }
+}

@@ -39,7 +39,12 @@ private let decoders: [Decoder] = [
     roundTrip(MemberRemoveRequest.self), roundTrip(MemberUpdateRequest.self),
     roundTrip(MemberPromoteRequest.self), roundTrip(HealthCheckRequest.self),
     roundTrip(PublishMemberRequest.self), roundTrip(MemberReplaceRequest.self),
-    roundTrip(BootstrapRequest.self), roundTrip(BootstrapResponse.self),
+    roundTrip(AuthenticateRequest.self), roundTrip(AuthUserAddRequest.self),
+    roundTrip(AuthUserChangePasswordRequest.self), roundTrip(AuthNameRequest.self),
+    roundTrip(AuthUserRoleRequest.self), roundTrip(AuthRoleGrantPermissionRequest.self),
+    roundTrip(AuthRoleRevokePermissionRequest.self), roundTrip(LoginRequest.self),
+    roundTrip(LoginUsedRequest.self), roundTrip(BootstrapRequest.self),
+    roundTrip(BootstrapResponse.self),
 ]
 
 private func roundTrip<Message: WireMessage>(_: Message.Type) -> Decoder {

@@ -17,6 +17,10 @@ public struct MetaTable {
         case clusterID = "cluster"
         /// Who votes in the Raft group, encoded by the server; absent until a membership changes.
         case membership
+        /// 1 while calls are checked against users and roles; absent otherwise.
+        case authEnabled = "auth_enabled"
+        /// Counts changes of users, roles and permissions; absent stands for 1 (etcd semantics A2).
+        case authRevision = "auth_revision"
     }
 
     private let select: Statement

@@ -1,0 +1,42 @@
+// ComputePool.swift: threads for work that takes long and waits for nothing: hashing passwords, signing.
+// Belongs here: the bound. Never here: what is computed (Auth/).
+// Wish 31: neither an event loop nor the replica may wait for a hash.
+
+internal import Atomics
+internal import NIOCore
+internal import NIOPosix
+
+/// Runs work on threads of its own, a bounded number of pieces at a time.
+final class ComputePool: Sendable {
+    private let pool: NIOThreadPool
+    private let waiting = ManagedAtomic<Int>(0)
+
+    init(threads: Int) {
+        pool = NIOThreadPool(numberOfThreads: threads)
+        pool.start()
+    }
+
+    /// Runs `work` and then, on a loop, `done`; false if too much waits already.
+    func run(
+        _ work: @escaping @Sendable () -> [UInt8]?, on loop: any EventLoop,
+        then done: NIOLoopBound<([UInt8]?) -> Void>
+    ) -> Bool {
+        guard waiting.loadThenWrappingIncrement(ordering: .relaxed) < AuthLimits.hashesWaitingMax
+        else {
+            waiting.wrappingDecrement(ordering: .relaxed)
+            return false
+        }
+        pool.submit { [waiting] state in
+            defer { waiting.wrappingDecrement(ordering: .relaxed) }
+            guard state == .active else { return }
+            let result = work()
+            loop.execute { done.value(result) }
+        }
+        return true
+    }
+
+    /// Ends the threads; what waits is dropped.
+    func stop() throws {
+        try pool.syncShutdownGracefully()
+    }
+}
