@@ -45,6 +45,7 @@ let package = Package(
             name: "CCrypt", path: "Sources/CCrypt", pkgConfig: "libcrypt",
             providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CChecksum", path: "Sources/CChecksum"),
+        .systemLibrary(name: "CMalloc", path: "Sources/CMalloc"),
         .target(name: "Raft", path: "Sources/Raft", swiftSettings: strict),
         .target(
             name: "Storage",
@@ -64,7 +65,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Raft", "Storage", "Transport", "CChecksum", "COpenSSL", "CCrypt",
+                "Raft", "Storage", "Transport", "CChecksum", "CMalloc", "COpenSSL", "CCrypt",
                 .product(name: "Atomics", package: "swift-atomics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -20,10 +20,17 @@ trap 'rm -f "$TABLE" "$PAGE.new"' EXIT
       reason = substr(help, RSTART + RLENGTH)
       help = substr(help, 1, RSTART - 1)
     }
+    older = ""
+    if (match(help, / *Older name: [^.]*\./)) {
+      older = substr(help, RSTART, RLENGTH)
+      help = substr(help, 1, RSTART - 1) substr(help, RSTART + RLENGTH)
+      sub(/ *Older name: /, "", older); sub(/\.$/, "", older)
+      gsub(/, /, "`, `", older); older = " (`" older "`)"
+    }
     if (help == "See etcd.") help = ""
     gsub(/\|/, "\\|", help); gsub(/\|/, "\\|", standard)
     text = help; if (reason != "") text = (help == "" ? "" : help " ") "*" reason "*"
-    printf "| `%s` | %s | %s | %s |\n", flag, (standard == "" ? "" : "`" standard "`"), standing, text
+    printf "| `%s`%s | %s | %s | %s |\n", flag, older, (standard == "" ? "" : "`" standard "`"), standing, text
     flag = ""; help = ""
   }
   /^[A-Z].*:$/ { emit(); printf "\n**%s**\n\n| flag | default | standing | what it does, or why not |\n|---|---|---|---|\n", substr($0, 1, length($0) - 1); next }

@@ -63,7 +63,9 @@ final class ProcessOutput: ReplicaOutput {
             }
         case .removed: process.ending = .removed
         case .stopped(let error): process.ending = .failed("\(error)")
-        case .leaderChanged, .handingOver, .requestFailed, .compacted, .damaged: break
+        case .leaderChanged, .handingOver, .requestFailed, .compacted, .damaged, .quotaNear,
+            .quotaReached:
+            break
         }
     }
 

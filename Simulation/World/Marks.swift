@@ -41,7 +41,9 @@ public final class Marks {
         case .compacted: reach(.compactionDone)
         case .diskFull(true): reach(.diskWasFull)
         case .damaged: reach(.damageFound)
-        case .leaderChanged, .readable, .requestFailed, .stopped, .diskFull: break
+        case .leaderChanged, .readable, .requestFailed, .stopped, .diskFull, .quotaNear,
+            .quotaReached:
+            break
         }
     }
 }

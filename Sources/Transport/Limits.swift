@@ -85,6 +85,12 @@ enum Limits {
     static let plaintextBytesMax = 128 << 10
     /// Changed certificate files are looked for no more often than this.
     static let certificateCheckNanoseconds: Int64 = 1_000_000_000
+    /// Calls open at once on all connections of one event loop; more are refused, and may be retried.
+    static let loopCallsMax = 100_000
+    /// Bytes of answers waiting on all connections of one event loop; above it new calls are refused.
+    static let loopOutputBytesMax = 256 << 20
+    /// Bytes of incomplete request messages on all connections of one event loop.
+    static let loopPartialBytesMax = 64 << 20
     /// Connections waiting to be accepted.
     static let acceptBacklog: Int32 = 4_096
     /// Deadlines are checked no more often than this.

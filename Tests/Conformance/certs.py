@@ -76,6 +76,31 @@ class Authority:
                  "-cert", self.cert, "-keyfile", self._key, "-extensions", "leaf", *period)
         return pair
 
+    def revoke(self, *pairs: Pair, days: int = DAYS, form: str = "PEM") -> Path:
+        """A revocation list of these certificates; with `days` below 0 it has run out."""
+        index, config = self.folder / f"{self.name}.index", self.folder / f"{self.name}-crl.cnf"
+        target = self.folder / f"{self.name}.crl"
+        rows = []
+        for pair in pairs:
+            done = subprocess.run(
+                ["openssl", "x509", "-in", str(pair.cert), "-noout", "-serial"],
+                capture_output=True, text=True, check=True)
+            serial = done.stdout.strip().split("=")[1]
+            rows.append(f"R\t491231235959Z\t260101000000Z\t{serial}\tunknown\t/CN={pair.cert.stem}\n")
+        index.write_text("".join(rows))
+        config.write_text(
+            "[ca]\ndefault_ca=this\n[this]\ndefault_md=sha256\ncrlnumber=\n"
+            f"database={index}\n".replace("crlnumber=\n", ""))
+        scratch = target.with_suffix(".pem-crl")
+        period = (("-crldays", days) if days > 0 else
+                  ("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"))
+        _openssl("ca", "-gencrl", "-config", config, "-cert", self.cert, "-keyfile", self._key,
+                 *period, "-out", scratch)
+        aside = target.with_suffix(".new")
+        _openssl("crl", "-in", scratch, "-outform", form, "-out", aside)
+        os.replace(aside, target)
+        return target
+
 
 @dataclass(frozen=True)
 class ClusterCertificates:

@@ -124,7 +124,7 @@ def test_K5_a_removed_id_never_comes_back(three):
 # -- learners -------------------------------------------------------------------------------------
 
 
-def test_K6_a_learner_follows_does_not_count_and_is_promoted(three):
+def test_K6_K8_a_learner_follows_does_not_count_and_is_promoted(three):
     for n in range(50):
         three.client(0).put(b"k%d" % n, b"v")
     learner, number = three.add(learner=True)

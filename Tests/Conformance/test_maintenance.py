@@ -12,7 +12,7 @@ import pytest
 from client import (COMPACTED, CORRUPT, Client, FROM_KEY, FUTURE, NO_SPACE, compare, op_delete,
                     op_put, op_range, prefix_end, rejected)
 from hash_kv import crc32c, hash_of, record
-from server import DEFAULT_QUOTA
+from server import DEFAULT_QUOTA, is_etcd
 
 CHUNK = 32 * 1024
 
@@ -222,11 +222,16 @@ def test_M3_reaching_the_quota_raises_the_alarm_until_it_is_deactivated(start):
         client.put(b"tiny", b"")
     assert client.prefix(b"fill", count_only=True).count == stored
     assert client.delete(b"fill", prefix_end(b"fill")).deleted == stored
-    client.compact(client.revision(), physical=True)
-    client.defragment()
     with rejected(*NO_SPACE):
         client.put(b"tiny", b"")
+    if is_etcd():  # else test_space.py tells how it ends by itself
+        client.compact(client.revision(), physical=True)
+        client.defragment()
+        with rejected(*NO_SPACE):
+            client.put(b"tiny", b"")
     assert listed(client.alarm("DEACTIVATE", member, "NOSPACE")) == [(member, NOSPACE)]
+    if not is_etcd():
+        client.compact(client.revision(), physical=True)
     client.put(b"tiny", b"")
     client.grant(600)
 

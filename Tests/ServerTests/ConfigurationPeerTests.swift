@@ -95,7 +95,7 @@ import Testing
 
     @Test("peer TLS: an https URL without certificate is refused, and the text names the flags")
     func secureWithoutCertificate() {
-        let flags = "needs --peer-cert-file and --peer-key-file"
+        let flags = "needs --peer-cert-file and --peer-key-file, or --peer-auto-tls"
         #expect(
             configurationError("--listen-peer-urls=https://127.0.0.1:2380")
                 == .conflict(text: "--listen-peer-urls: https://127.0.0.1:2380 \(flags)"))
@@ -150,7 +150,7 @@ import Testing
     @Test(
         "peers: what narrows access or promises what is not there is refused, not ignored",
         arguments: [
-            "--peer-crl-file=/x", "--peer-auto-tls", "--force-new-cluster", "--discovery=http://d",
+            "--force-new-cluster", "--discovery=http://d",
             "--discovery-srv=d", "--listen-peer-urls=unix:///run/p",
             "--initial-cluster=default=unix:///run/p",
         ])
@@ -161,6 +161,20 @@ import Testing
         }
         #expect(setting.hasPrefix("--") || setting.hasPrefix("unix://"))
         #expect(reason.count > 10)
+    }
+
+    @Test("peers: a revocation list needs a CA, and a certificate of our own make needs no file")
+    func revocationAndOwnCertificates() throws {
+        #expect(
+            configurationError("--peer-crl-file=l")
+                == .conflict(text: "--peer-crl-file needs --peer-trusted-ca-file"))
+        let listen = "--listen-peer-urls=https://127.0.0.1:1"
+        #expect(configurationError(listen) != nil)
+        let loaded = try loadConfiguration(listen, "--peer-auto-tls")
+        #expect(loaded.configuration.peerTLS.isAutomatic)
+        #expect(loaded.warnings.isEmpty)
+        let both = try loadConfiguration(listen, "--peer-auto-tls", Self.tls[0], Self.tls[1])
+        #expect(both.warnings == ["--peer-auto-tls has no effect: --peer-cert-file is given"])
     }
 
     @Test("times: both texts are etcd's")
@@ -206,5 +220,22 @@ import Testing
         #expect(configurationError("--martlet-log-retention-bytes=-1") != nil)
         #expect(configurationError("--martlet-snapshot-bytes-per-second=1MB") != nil)
         #expect(configurationError("--max-learners=1001") != nil)
+    }
+
+    @Test("files: the audit log and the rotation of logs")
+    func files() throws {
+        let plain = try loadConfiguration().configuration
+        #expect(plain.auditOutput == nil && !plain.writesFiles && !plain.rotatesLogs)
+        let configuration = try loadConfiguration(
+            "--martlet-audit-log=/a", "--martlet-audit-log-max-bytes=0",
+            "--martlet-audit-log-backups=2", "--enable-log-rotation",
+            #"--log-rotation-config-json={"maxsize": 3, "maxbackups": 7, "maxage": 0}"#
+        ).configuration
+        #expect(configuration.auditOutput == .file(path: "/a") && configuration.writesFiles)
+        #expect(configuration.auditRotation == Rotation(bytesMax: nil, backups: 2))
+        #expect(configuration.logRotation == Rotation(bytesMax: 3 << 20, backups: 7))
+        for value in ["3", "{maxage: 1}", "{compress: true}", "{maxsize: -1}", "{other: 1}", "{"] {
+            #expect(configurationError("--log-rotation-config-json=\(value)") != nil, "\(value)")
+        }
     }
 }

@@ -84,13 +84,43 @@ import Testing
         #expect(configurationError("--advertise-client-urls=http://a:1") == nil)
     }
 
-    @Test("check: Unix sockets are refused by name until they can be listened on")
-    func unixSockets() {
+    @Test("check: a Unix socket has a path that the kernel takes")
+    func unixSockets() throws {
+        let loaded = try loadConfiguration(
+            "--listen-client-urls=unix:///run/m.sock,http://127.0.0.1:2379",
+            "--advertise-client-urls=http://127.0.0.1:2379")
+        #expect(loaded.configuration.listenClientURLs.map(\.host) == ["/run/m.sock", "127.0.0.1"])
+        let path = "/" + String(repeating: "p", count: 107)
         #expect(
-            configurationError("--listen-metrics-urls=unix:///run/m.sock")
-                == .refused(
-                    setting: "unix:///run/m.sock",
-                    reason: "Unix sockets come with a later version"))
+            configurationError("--listen-metrics-urls=unix://\(path)")
+                == .conflict(
+                    text: "unix://\(path): a Unix socket's path has at most 107 bytes"))
+        #expect(configurationError("--listen-metrics-urls=unix://\(path.dropLast())") == nil)
+    }
+
+    @Test("check: what narrows who may connect needs a CA, and https a certificate")
+    func clientTLS() throws {
+        #expect(
+            configurationError("--client-crl-file=l")
+                == .conflict(text: "--client-crl-file needs --trusted-ca-file"))
+        #expect(
+            configurationError("--client-cert-allowed-hostname=h")
+                == .conflict(text: "--client-cert-allowed-hostname needs --trusted-ca-file"))
+        let secure = [
+            "--listen-client-urls=https://127.0.0.1:1", "--advertise-client-urls=https://a:1",
+        ]
+        #expect(configurationError(secure[0], secure[1]) != nil)
+        let loaded = try loadConfiguration(
+            secure[0], secure[1], "--auto-tls", "--self-signed-cert-validity=3",
+            "--trusted-ca-file=ca", "--client-crl-file=l", "--client-cert-allowed-hostname=h,i")
+        #expect(loaded.configuration.autoTLS)
+        #expect(loaded.configuration.selfSignedCertValidityYears == 3)
+        #expect(loaded.configuration.clientCRLFile == "l")
+        #expect(loaded.configuration.clientAllowedHostnames == ["h", "i"])
+        #expect(loaded.warnings.isEmpty)
+        let both = try loadConfiguration(
+            secure[0], secure[1], "--auto-tls", "--cert-file=c", "--key-file=k")
+        #expect(both.warnings == ["--auto-tls has no effect: --cert-file is given"])
     }
 
     @Test("check: an election timeout is at least 5 heartbeats and at most 50 s")

@@ -150,7 +150,7 @@ import Transport
 
     @Test("lease: a long one has its remaining time written down, which a restart goes on from")
     func checkpointed() throws {
-        // Given a lease of an hour, of which half is over
+        // Given a lease of an hour (L11), of which half is over
         let rig = try ReplicaRig.started()
         try Self.granted(rig, id: 5, ttl: 3600)
         try Self.granted(rig, id: 6, ttl: 200_000)
@@ -264,41 +264,109 @@ import Transport
 
     // MARK: alarms
 
-    @Test(
-        "quota: what does not fit raises the alarm, which stays until it is cleared"
-    )
-    func quota() throws {
-        // Given a store with room for a few pages
-        let rig = try ReplicaRig.started { $0.executor.quotaBytes = 200_000 }
-        let noSpace = Outcome.failure(EtcdError.noSpace.status)
+    /// A store in which puts were refused because of the quota.
+    private func full() throws -> ReplicaRig {
+        let rig = try ReplicaRig.started { $0.executor.quotaBytes = 400_000 }
         var count = 0
-        while rig.ask(.put("k\(count)", String(repeating: "x", count: 5_000))) != noSpace,
-            count < 100
+        while rig.ask(.put("k\(count)", String(repeating: "x", count: 5_000))) != Self.noSpace,
+            count < 200
         {
             count += 1
         }
-        #expect((5..<100).contains(count))
+        #expect((5..<200).contains(count))
         #expect(rig.status.alarmKinds == 1 << 1)
-        // Then even what would fit is refused, and deleting goes on
-        #expect(rig.ask(.put("k", "")) == noSpace)
-        guard case .answer? = rig.ask(.delete("k", end: "\0")) else {
-            Issue.record("a deletion was refused")
-            return
+        return rig
+    }
+
+    private static let noSpace = Outcome.failure(EtcdError.noSpace.status)
+
+    private func isTaken(_ outcome: Outcome?) -> Bool {
+        if case .answer? = outcome { true } else { false }
+    }
+
+    /// Deletes all keys and compacts their history away.
+    private func makeRoom(in rig: ReplicaRig) throws {
+        #expect(isTaken(rig.ask(.delete("k", end: "\0"))))
+        let revision = try rig.content().revision
+        #expect(
+            isTaken(
+                rig.ask(
+                    .compact(CompactionRequest(revision: revision, physical: true)), after: 2_000)))
+    }
+
+    @Test("quota: what does not fit raises the alarm, which ends once there is room again")
+    func quota() throws {
+        // Given a store with room for a few pages, all of them used
+        let rig = try full()
+        #expect(rig.output.reports.contains(.quotaReached(true)))
+        // Then even what would fit is refused, and deleting alone gives no room: history counts
+        #expect(rig.ask(.put("k", "")) == Self.noSpace)
+        #expect(isTaken(rig.ask(.delete("k0"))))
+        #expect(rig.ask(.put("k", "")) == Self.noSpace)
+        // When what was deleted is compacted away
+        try makeRoom(in: rig)
+        // Then the alarm is gone, for everybody
+        #expect(rig.status.alarmKinds == 0)
+        let told = rig.output.reports.last { if case .quotaReached = $0 { true } else { false } }
+        #expect(told == .quotaReached(false))
+        #expect(isTaken(rig.ask(.put("k", ""))))
+    }
+
+    @Test("quota: the alarm outlives a restart, and ends where the quota is raised")
+    func quotaRaised() throws {
+        let rig = try full()
+        // Given the same quota after a crash
+        let again = try ReplicaRig(disk: rig.disk.afterCrash(.nothing)) {
+            $0.executor.quotaBytes = 400_000
         }
-        #expect(rig.ask(.put("k", "")) == noSpace)
-        // Also after a restart without a quota, until somebody clears it
-        let again = try ReplicaRig(disk: rig.disk.afterCrash(.nothing))
         again.start()
         again.settle()
-        #expect(again.ask(.put("k", "")) == noSpace)
-        let clear = AlarmRequest(
-            action: .deactivate, memberID: ReplicaRig.identity.memberID, alarm: .noSpace)
-        _ = again.ask(.alarm(clear))
-        guard case .answer? = again.ask(.put("k", "")) else {
-            Issue.record("a put was refused")
-            return
+        #expect(again.ask(.put("k", "")) == Self.noSpace)
+        // When it is started with more
+        let more = try ReplicaRig(disk: again.disk.afterCrash(.nothing)) {
+            $0.executor.quotaBytes = 4_000_000
         }
-        #expect(again.status.alarmKinds == 0)
+        more.start()
+        more.settle()
+        #expect(isTaken(more.ask(.put("k", ""))))
+        #expect(more.status.alarmKinds == 0)
+    }
+
+    @Test("quota: an alarm that an operator raised, or raised too, is theirs to clear")
+    func quotaAndOperator() throws {
+        let rig = try full()
+        let member = ReplicaRig.identity.memberID
+        let raise = AlarmRequest(action: .activate, memberID: member, alarm: .noSpace)
+        #expect(isTaken(rig.ask(.alarm(raise))))
+        try makeRoom(in: rig)
+        #expect(rig.ask(.put("k", "")) == Self.noSpace)
+        let clear = AlarmRequest(action: .deactivate, memberID: member, alarm: .noSpace)
+        #expect(isTaken(rig.ask(.alarm(clear))))
+        #expect(isTaken(rig.ask(.put("k", ""))))
+        #expect(rig.status.alarmKinds == 0)
+    }
+
+    @Test("quota: an alarm with two causes ends with the second")
+    func quotaAndDisk() throws {
+        let rig = try full()
+        rig.disk.setCapacity(rig.disk.usedBytes + SpaceGuard.reserveBytes - 1)
+        rig.settle(after: SpaceGuard.lookMilliseconds)
+        rig.disk.setCapacity(.max)
+        rig.settle(after: SpaceGuard.lookMilliseconds)
+        // The disk has space again, and the quota is as full as it was.
+        #expect(rig.status.alarmKinds == 1 << 1)
+        #expect(rig.ask(.put("k", "")) == Self.noSpace)
+        try makeRoom(in: rig)
+        #expect(rig.status.alarmKinds == 0)
+    }
+
+    @Test("quota: marks leave a gap, so that the alarm does not come and go with every put")
+    func quotaMarks() {
+        #expect(QuotaMarks.low(1000) == 900)
+        #expect(!QuotaMarks.isNear(1000, bytesInUse: 800, wasNear: false))
+        #expect(QuotaMarks.isNear(1000, bytesInUse: 801, wasNear: false))
+        #expect(QuotaMarks.isNear(1000, bytesInUse: 701, wasNear: true))
+        #expect(!QuotaMarks.isNear(1000, bytesInUse: 700, wasNear: true))
     }
 }
 

@@ -264,8 +264,7 @@ extension ReplicaEvent {
         switch self {
         case .requestFailed, .stopped, .diskFull: true
         case .becameLeader, .leaderChanged, .membersChanged, .damaged, .removed, .handingOver,
-            .readable,
-            .compacted:
+            .readable, .compacted, .quotaNear, .quotaReached:
             false
         }
     }

@@ -94,7 +94,7 @@ import Transport
         let requests = (0..<ReplicaLimits.queuedRequestsMax + 2).map { number in
             ReplicaRequest(
                 ticket: CallTicket(loop: 0, slot: UInt32(number), generation: 1),
-                body: .alarm(AlarmRequest()), byteCount: 1)
+                body: .put(PutRequest(key: "k")), byteCount: 1)
         }
         rig.replica.enqueue(requests, now: Tick(milliseconds: rig.now))
         let tooMany = Outcome.failure(EtcdError.tooManyRequests.status)
@@ -102,6 +102,34 @@ import Transport
             rig.output.outcomes.map { RequestOrigin.call($0.ticket) }
                 == requests.suffix(2).map(\.origin))
         #expect(rig.output.outcomes.allSatisfy { $0.outcome == tooMany })
+        // What keeps the cluster alive is still taken.
+        rig.output.clear()
+        let alarm = ReplicaRequest(
+            ticket: CallTicket(loop: 0, slot: 0, generation: 2), body: .alarm(AlarmRequest()),
+            byteCount: 1)
+        rig.replica.enqueue([alarm], now: Tick(milliseconds: rig.now))
+        #expect(rig.output.outcomes.isEmpty)
+        #expect(rig.replica.backlog.vitalCount == 1)
+    }
+
+    @Test("queue: few large requests are refused as well as many small ones")
+    func queueIsBoundedInBytes() throws {
+        let rig = try ReplicaRig.started()
+        rig.output.clear()
+        let size = 1 << 20
+        let requests = (0..<ReplicaLimits.queuedBytesMax / size + 3).map { number in
+            ReplicaRequest(
+                ticket: CallTicket(loop: 0, slot: UInt32(number), generation: 1),
+                body: .put(PutRequest(key: "k")), byteCount: size)
+        }
+        // One by one: as much as fits into the inbox is taken as a whole.
+        for request in requests {
+            rig.replica.enqueue([request], now: Tick(milliseconds: rig.now))
+        }
+        let refused = rig.output.outcomes.map { RequestOrigin.call($0.ticket) }
+        #expect(refused == requests.suffix(refused.count).map(\.origin))
+        #expect((3...5).contains(refused.count))
+        #expect(rig.replica.backlog.byteCount <= ReplicaLimits.queuedBytesMax)
     }
 
     // MARK: watches

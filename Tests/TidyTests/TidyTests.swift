@@ -19,6 +19,7 @@ import Testing
         "Sources/Raft/RaftBug.swift",
         "Sources/Server/Auth/JWTMethod.swift",
         "Sources/Server/Lease/LeaseBoard.swift",
+        "Sources/Server/Audit/AuditLog.swift",
         "Sources/Server/Runtime/Checkpointer.swift",
         "Sources/Server/Runtime/ClientPorts.swift",
         "Sources/Server/Runtime/FounderCheck.swift",

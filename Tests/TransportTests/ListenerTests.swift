@@ -129,7 +129,8 @@ struct ListenerTests {
         var caught: TransportError?
         do throws(TransportError) {
             _ = try Listener.bind(
-                ListenerConfiguration(host: "127.0.0.1", port: port), registry: server.registry)
+                ListenerConfiguration(
+                    address: .tcp(host: "127.0.0.1", port: port)), registry: server.registry)
         } catch {
             caught = error
         }

@@ -283,6 +283,11 @@ struct TLSTests {
         BIO_free(file)
         #expect(source.current(at: 30_000_000_000) === second)
 
-        #expect(log.all.count == 1)
+        #expect(log.all.count == 2)
+        #expect(log.all.first == .certificatesReloaded(file: renewed.certificateFile))
+        guard case .certificateReloadFailed? = log.all.last else {
+            Issue.record("\(log.all)")
+            return
+        }
     }
 }

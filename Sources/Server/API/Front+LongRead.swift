@@ -9,6 +9,8 @@ internal import Transport
 extension Front {
     /// Begins a read, at once if a reader is free.
     func begin(_ read: LongRead) throws(CallFailure) {
+        if !longReads.admits(read) { endStuckReads() }
+        guard longReads.admits(read) else { return try enqueue(read) }
         let reader: LoopReader?
         do throws(StorageError) {
             reader = try context.store.checkOut()
@@ -16,10 +18,7 @@ extension Front {
             context.store.report(error)
             throw CallFailure(error)
         }
-        guard let reader else {
-            guard longReads.append(read) else { throw CallFailure(.tooManyRequests) }
-            return
-        }
+        guard let reader else { return try enqueue(read) }
         do throws(CallFailure) {
             try open(read, on: reader)
         } catch {
@@ -27,6 +26,17 @@ extension Front {
             throw error
         }
         advance(read)
+    }
+
+    private func enqueue(_ read: LongRead) throws(CallFailure) {
+        guard longReads.append(read) else { throw CallFailure(.tooManyRequests) }
+    }
+
+    private func endStuckReads() {
+        for stuck in longReads.stuck(now: context.environment.now) {
+            endLongRead(stuck)
+            stuck.call.finish(EtcdError.tooManyRequests.status)
+        }
     }
 
     private func open(_ read: LongRead, on reader: LoopReader) throws(CallFailure) {
@@ -160,6 +170,8 @@ extension Front {
             remember(operation, reader.view)
             context.store.checkIn(reader)
             read.phase = .parts(operation)
+            read.progressed = context.environment.now
+            longReads.beginSending(read, operation)
             read.call.beginMessage(length: total)
             admitNext()
         }
@@ -180,12 +192,13 @@ extension Front {
             try operation.nextPart(reader: reader)
         }
         guard let part else {
-            read.phase = .ended
+            endLongRead(read)
             return read.call.finish(EtcdError.compacted.status)
         }
+        read.progressed = context.environment.now
         read.call.sendPart(part)
         guard !operation.hasParts else { return }
-        read.phase = .ended
+        endLongRead(read)
         read.call.finish(.ok)
     }
 
@@ -199,7 +212,11 @@ extension Front {
         case .snapshot(let operation):
             operation.close()
             read.phase = .ended
-        case .parts, .ended: read.phase = .ended
+        case .parts(let operation):
+            longReads.endSending(read, operation)
+            read.phase = .ended
+            admitNext()
+        case .ended: break
         }
     }
 
@@ -213,7 +230,7 @@ extension Front {
 
     // Gives a freed reader to the next read, in a turn of its own.
     private func admitNext() {
-        guard let next = longReads.popFirst() else { return }
+        guard let next = longReads.popAdmitted() else { return }
         context.environment.later { [self] in
             guard next.call.isOpen else { return }
             do throws(CallFailure) {

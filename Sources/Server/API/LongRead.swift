@@ -29,11 +29,25 @@ final class LongRead {
     let work: Work
     var phase = Phase.waiting
     var isScheduled = false
+    /// When the client last took something of an answer that is sent in parts.
+    var progressed = Tick(milliseconds: 0)
 
     init(call: any ServiceCall, work: Work) {
         self.call = call
         self.work = work
     }
+
+    /// Whether little can come of it, however much there is.
+    var isSmall: Bool {
+        switch work {
+        case .range(let request):
+            request.rangeEnd.isEmpty || request.countOnly
+                || (1...Self.smallLimit).contains(request.limit) && request.isPlain
+        case .hash, .snapshot: false
+        }
+    }
+
+    private static let smallLimit: Int64 = 1000
 }
 
 /// Reads that wait for a reader of their loop, first come first served.
@@ -41,17 +55,50 @@ struct LongReadQueue {
     /// Beyond, reads are refused as too many.
     static let countMax = 1000
 
+    /// Bytes that answers may hold that are sent in parts; beyond, what is not small waits.
+    ///
+    /// A list of ten million keys, or ten of a million.
+    static let heldBytesMax = 80 << 20
+    /// A client that takes nothing for so long, while others wait, loses its answer; in milliseconds.
+    static let patienceMilliseconds: UInt64 = 30_000
+
     private var reads: [LongRead] = []
+    /// Reads whose answers are being sent in parts.
+    private var sending: [LongRead] = []
+    private var heldBytes = 0
+
+    /// Whether a read may begin now.
+    func admits(_ read: LongRead) -> Bool { heldBytes < Self.heldBytesMax || read.isSmall }
+
+    /// The next read that may begin.
+    mutating func popAdmitted() -> LongRead? {
+        guard let place = reads.firstIndex(where: admits) else { return nil }
+        return reads.remove(at: place)
+    }
+
+    /// Notes that an answer is being sent in parts.
+    mutating func beginSending(_ read: LongRead, _ operation: RangeOperation) {
+        sending.append(read)
+        heldBytes += operation.heldBytes
+    }
+
+    mutating func endSending(_ read: LongRead, _ operation: RangeOperation) {
+        guard let place = sending.firstIndex(where: { $0 === read }) else { return }
+        sending.remove(at: place)
+        heldBytes -= operation.heldBytes
+    }
+
+    /// Reads of clients that take nothing, while others wait for what they hold.
+    func stuck(now: Tick) -> [LongRead] {
+        guard heldBytes >= Self.heldBytesMax else { return [] }
+        return sending.filter { now.since($0.progressed) > Self.patienceMilliseconds }
+    }
 
     /// False if too many wait.
     mutating func append(_ read: LongRead) -> Bool {
         guard reads.count < Self.countMax else { return false }
         reads.append(read)
         return true
-    }
-
-    mutating func popFirst() -> LongRead? {
-        reads.isEmpty ? nil : reads.removeFirst()
     }
 
     mutating func remove(_ read: LongRead) {

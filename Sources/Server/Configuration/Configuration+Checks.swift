@@ -73,16 +73,14 @@ extension Configuration {
             throw .conflict(
                 text: "--advertise-client-urls is required when --listen-client-urls is given")
         }
-        for url in listenClientURLs + listenClientHTTPURLs + listenMetricsURLs + listenPeerURLs
-        where url.scheme.isUnix {
-            throw .refused(setting: "\(url)", reason: "Unix sockets come with a later version")
+        let peerURLs = initialCluster.flatMap(\.peerURLs)
+        for url in listenPeerURLs + initialAdvertisePeerURLs + peerURLs where url.scheme.isUnix {
+            throw .refused(setting: "\(url)", reason: "members reach each other by TCP only")
         }
-        for member in initialCluster {
-            for url in member.peerURLs where url.scheme.isUnix {
-                throw .refused(
-                    setting: "--initial-cluster with \(url)",
-                    reason: "Unix sockets come with a later version")
-            }
+        for url in listenClientURLs + listenClientHTTPURLs + listenMetricsURLs
+        where url.scheme.isUnix && url.host.utf8.count > Self.socketPathBytesMax {
+            throw .conflict(
+                text: "\(url): a Unix socket's path has at most \(Self.socketPathBytesMax) bytes")
         }
         for url in listenMetricsURLs where url.port != 0 {
             let clash = (listenClientURLs + listenClientHTTPURLs).first {
@@ -94,6 +92,9 @@ extension Configuration {
         }
     }
 
+    /// What the kernel takes as the path of a socket.
+    private static let socketPathBytesMax = 107
+
     private func checkTLS(_ given: inout GivenSettings) throws(ConfigurationError) {
         guard certFile.isEmpty == keyFile.isEmpty else {
             throw .conflict(text: "--cert-file and --key-file are needed together")
@@ -102,15 +103,26 @@ extension Configuration {
             throw .conflict(text: "--client-cert-auth needs --trusted-ca-file")
         }
         for url in listenClientURLs + listenClientHTTPURLs + listenMetricsURLs {
-            if url.scheme.isSecure, certFile.isEmpty {
-                throw .conflict(text: "\(url) needs --cert-file and --key-file")
+            if url.scheme.isSecure, certFile.isEmpty, !autoTLS {
+                throw .conflict(text: "\(url) needs --cert-file and --key-file, or --auto-tls")
             }
+        }
+        for (flag, isGiven) in [
+            ("--client-crl-file", !clientCRLFile.isEmpty),
+            ("--client-cert-allowed-hostname", !clientAllowedHostnames.isEmpty),
+        ] where isGiven && trustedCAFile.isEmpty {
+            // What a certificate says means nothing unless its issuer is known.
+            throw .conflict(text: "\(flag) needs --trusted-ca-file")
+        }
+        if autoTLS, !certFile.isEmpty {
+            given.warnings.append("--auto-tls has no effect: --cert-file is given")
         }
         for url in listenClientURLs + listenClientHTTPURLs where !url.scheme.isSecure {
             if requiresClientCertificate {
                 given.warnings.append("\(url) is not TLS: no client certificate is asked for there")
-            } else if !certFile.isEmpty {
-                given.warnings.append("\(url) is not TLS: --cert-file has no effect there")
+            } else if !certFile.isEmpty || autoTLS {
+                let flag = autoTLS ? "--auto-tls" : "--cert-file"
+                given.warnings.append("\(url) is not TLS: \(flag) has no effect there")
             }
         }
         if let least = tlsMinVersion, let greatest = tlsMaxVersion, least > greatest {

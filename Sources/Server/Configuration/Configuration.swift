@@ -18,6 +18,8 @@ struct Configuration: Sendable, Equatable {
     /// Whether that is the default, which nobody asked for.
     var listensToPeersByDefault = false
     var advertiseClientURLs: [EndpointURL] = []
+    /// Whether other processes may listen on the same ports.
+    var socketReusePort = false
 
     // The cluster at its first start.
     var initialAdvertisePeerURLs: [EndpointURL] = []
@@ -45,6 +47,14 @@ struct Configuration: Sendable, Equatable {
     var keyFile = ""
     var trustedCAFile = ""
     var clientCertAuth = false
+    /// Lists of client certificates that count no more; empty for none.
+    var clientCRLFile = ""
+    /// Host names of which a client's certificate must carry one; empty for any.
+    var clientAllowedHostnames: [String] = []
+    /// Whether a certificate for clients is made where none is given: `--auto-tls`.
+    var autoTLS = false
+    /// How long a certificate of our own make is valid.
+    var selfSignedCertValidityYears = 1
     var tlsMinVersion: TLSVersionSetting?
     var tlsMaxVersion: TLSVersionSetting?
     var cipherSuites: [CipherSuite] = []
@@ -83,6 +93,12 @@ struct Configuration: Sendable, Equatable {
     var logLevel = LogSeverity.info
     var logFormat = LogFormat.json
     var logOutputs: [LogOutput] = []
+    /// Whether log files make way for new ones, and when.
+    var rotatesLogs = false
+    var logRotation = Rotation.never
+    /// Where every call is written down; nil for nowhere.
+    var auditOutput: AuditOutput?
+    var auditRotation = Rotation.never
     var warningApplyDuration = Duration.zero
     var warningUnaryRequestDuration = Duration.zero
 
@@ -95,6 +111,13 @@ struct Configuration: Sendable, Equatable {
     /// Skips every sync of the log: a crash of the machine then loses acknowledged writes.
     var unsafeNoFsync = false
     var featureGates = FeatureGates()
+
+    /// Whether there is a file that somebody may rotate, and want opened anew.
+    var writesFiles: Bool {
+        let isFile = logOutputs.contains { if case .file = $0 { true } else { false } }
+        if case .file = auditOutput { return true }
+        return isFile
+    }
 
     /// Whether client listeners ask for, and verify, a certificate of the client.
     ///

@@ -65,8 +65,7 @@ extension FlagTable {
             "Bind to addresses that were in use a moment ago."),
         Flag(
             "socket-reuse-port", key: "socket-options.reuse-port", default: "false", .member,
-            .withoutEffect("two processes cannot share one data directory"), .anyBoolean,
-            "Let several processes listen on one port."),
+            .boolean(\.socketReusePort), "Let several processes listen on one port."),
         Flag(
             "raft-read-timeout", key: nil, default: "5s", .member,
             .withoutEffect(peersArePinged), .anyDuration, "Read timeout of peer connections."),

@@ -10,7 +10,6 @@ extension FlagTable {
     static let defaultQuotaBytes: Int64 = 8 << 30
 
     private static let checkedOnRead = "every page is checked whenever it is read"
-    private static let noSlowLog = "slow requests are not logged yet; see the metrics"
     private static let noGates = "what etcd switches by gates is always on here, or not built yet"
     private static let noDowngrade = "a downgrade of the cluster is not part of this version"
     private static let noTracing = "distributed tracing is not part of this version"
@@ -97,13 +96,14 @@ extension FlagTable {
                 configuration.logOutputs = try LogOutput.list(text)
             }, "Where logs go: stderr (default), stdout or files."),
         Flag(
-            "warning-apply-duration", default: "100ms", .logging, .withoutEffect(noSlowLog),
+            "warning-apply-duration", default: "100ms", .logging,
             former: ["experimental-warning-apply-duration"], .duration(\.warningApplyDuration),
-            "Applying for longer than this is logged."),
+            "Carrying out what is queued for longer than this is logged; 0 = never."),
         Flag(
-            "warning-unary-request-duration", default: "300ms", .logging, .withoutEffect(noSlowLog),
+            "warning-unary-request-duration", default: "300ms", .logging,
             former: ["experimental-warning-unary-request-duration"],
-            .duration(\.warningUnaryRequestDuration), "A call longer than this is logged."),
+            .duration(\.warningUnaryRequestDuration),
+            "A call longer than this is logged, with its key; 0 = never."),
         Flag(
             "logger", default: "zap", .logging,
             .withoutEffect("there is one kind of log; see --log-format"), .anyText,
@@ -119,13 +119,39 @@ extension FlagTable {
             "etcd 3.4's levels of single packages."),
         Flag(
             "enable-log-rotation", default: "false", .logging,
-            .refused("let logrotate (copytruncate) rotate the file"), .anyBoolean,
-            "Rotate the log file."),
+            .boolean(\.rotatesLogs),
+            "Rotate log files by size; without it, SIGHUP opens them anew for logrotate."),
         Flag(
             "log-rotation-config-json",
             default:
                 #"{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}"#,
-            .logging, .withoutEffect("logs are not rotated"), .anyText, "How to rotate it."),
+            .logging,
+            .custom("json") { text, configuration throws(ValueProblem) in
+                configuration.logRotation = try Rotation.reading(json: text)
+            }, "maxsize in MiB and maxbackups (0 = 100) of --enable-log-rotation."),
+        Flag(
+            "martlet-audit-log", default: "", .logging,
+            .custom("place") { text, configuration throws(ValueProblem) in
+                configuration.auditOutput =
+                    switch text {
+                    case "": nil
+                    case "stderr": .standardError
+                    case "stdout": .standardOutput
+                    default: .file(path: text)
+                    }
+            },
+            "Write down every call as a line of JSON: who, from where, which keys, at what cost; "
+                + "stderr, stdout or a file."),
+        Flag(
+            "martlet-audit-log-max-bytes", default: "104857600", .logging,
+            .custom("bytes") { text, configuration throws(ValueProblem) in
+                let bytes = try FlagValue.requireInteger(text, in: 0...Int.max)
+                configuration.auditRotation.bytesMax = bytes == 0 ? nil : bytes
+            }, "Size at which that file makes way for a new one; 0 = never."),
+        Flag(
+            "martlet-audit-log-backups", default: "5", .logging,
+            .integer(\.auditRotation.backups, in: 0...1000),
+            "Old files of the audit log that stay, as PATH.1 (the newest), PATH.2 and so on."),
     ]
 
     static let integrity: [Flag] = [

@@ -3,9 +3,6 @@
 // ignored.
 
 extension FlagTable {
-    private static let ownCertificate =
-        "give --cert-file and --key-file; self-made certificates come with a later version"
-
     static let security: [Flag] = clientSecurity + peerSecurity
 
     private static let clientSecurity: [Flag] = [
@@ -35,15 +32,15 @@ extension FlagTable {
             }, "Cipher suites of TLS 1.2 by IANA name; empty = a safe default."),
         Flag(
             "auto-tls", key: "client-transport-security.auto-tls", default: "false", .security,
-            .refused(ownCertificate), .anyBoolean, "Make a certificate for client connections."),
+            .boolean(\.autoTLS),
+            "Make a self-signed certificate for client connections if none is given."),
         Flag(
             "client-cert-allowed-hostname", key: "client-transport-security.allowed-hostname",
-            default: "", .security, .refused("it would not be enforced in this version"), .anyText,
-            "Host name that client certificates must carry."),
+            default: "", .security, .words(\.clientAllowedHostnames),
+            "Host names, of which a client's certificate must carry one."),
         Flag(
-            "client-crl-file", key: nil, default: "", .security,
-            .refused("revocation lists would not be enforced in this version"), .anyText,
-            "Revocation list for client certificates."),
+            "client-crl-file", key: nil, default: "", .security, .text(\.clientCRLFile),
+            "Revocation lists (PEM or DER) for client certificates."),
         Flag(
             "client-cert-file", key: "client-transport-security.client-cert-file", default: "",
             .security, .withoutEffect("the server makes no client connections to itself"), .anyText,
@@ -54,8 +51,8 @@ extension FlagTable {
             "Key of that certificate."),
         Flag(
             "self-signed-cert-validity", default: "1", .security,
-            .withoutEffect("no certificates are made in this version"), .anyNumber,
-            "Years that self-made certificates last."),
+            .integer(\.selfSignedCertValidityYears, in: 1...100),
+            "Years that certificates of --auto-tls and --peer-auto-tls last."),
     ]
 
     private static let peerSecurity: [Flag] = [
@@ -89,13 +86,12 @@ extension FlagTable {
             "Do not compare a peer's address with its certificate."),
         Flag(
             "peer-crl-file", key: nil, default: "", .security,
-            .refused("revocation lists would not be enforced in this version"), .anyText,
-            "Revocation list for peer certificates."),
+            .text(\.peerTLS.crlFile),
+            "Revocation lists (PEM or DER) for certificates of peers, in both directions."),
         Flag(
             "peer-auto-tls", key: "peer-transport-security.auto-tls", default: "false", .security,
-            .refused(
-                "give --peer-cert-file and --peer-key-file; self-made certificates come with a "
-                    + "later version"), .anyBoolean, "Make a certificate for peer connections."),
+            .boolean(\.peerTLS.isAutomatic),
+            "Make a self-signed certificate for peer connections; peers are then not verified."),
     ]
 
     private static func peer(

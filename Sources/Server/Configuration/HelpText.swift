@@ -25,6 +25,10 @@ enum HelpText {
         if !flag.value.isBoolean { line += " <\(flag.value.placeholder)>" }
         if !flag.defaultText.isEmpty { line += " (default \(flag.defaultText))" }
         line += "\n      \(flag.help)"
+        if !flag.formerNames.isEmpty {
+            let names = flag.formerNames.map { "--\($0)" }.joined(separator: ", ")
+            line += " Older name: \(names)."
+        }
         switch flag.standing {
         case .implemented: break
         case .withoutEffect(let reason): line += " No effect: \(reason)."

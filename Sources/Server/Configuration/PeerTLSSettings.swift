@@ -10,6 +10,14 @@ struct PeerTLSSettings: Equatable, Sendable {
     var keyFile = ""
     /// The CA that other members' certificates must come from, in both directions.
     var trustedCAFile = ""
+    /// Lists of certificates of that CA that count no more; empty for none.
+    var crlFile = ""
+    /// Whether this member makes its own certificate where none is given: `--peer-auto-tls`.
+    var isAutomatic = false
+    /// Whether the certificates of members that this one connects to are checked.
+    ///
+    /// As in etcd not so where this member's is its own make: nobody could check those of the others.
+    var verifiesServers = true
     /// `--peer-client-cert-file` and its key; see ``outgoingCertFile``.
     var clientCertFile = ""
     var clientKeyFile = ""
@@ -57,20 +65,29 @@ struct PeerTLSSettings: Equatable, Sendable {
                 text: "--peer-cert-allowed-cn and --peer-cert-allowed-hostname need "
                     + "--peer-trusted-ca-file")
         }
+        guard crlFile.isEmpty || !trustedCAFile.isEmpty else {
+            throw .conflict(text: "--peer-crl-file needs --peer-trusted-ca-file")
+        }
         for (flag, urls) in [
             ("--listen-peer-urls", listening), ("--initial-advertise-peer-urls", advertised),
         ] {
-            for url in urls where url.scheme.isSecure && !isComplete {
+            for url in urls where url.scheme.isSecure && !isComplete && !isAutomatic {
                 throw .conflict(
-                    text: "\(flag): \(url) needs --peer-cert-file and --peer-key-file")
+                    text: "\(flag): \(url) needs --peer-cert-file and --peer-key-file, or "
+                        + "--peer-auto-tls")
             }
         }
     }
 
     /// What of these settings a plain listener leaves without effect.
     func warnings(listening: [EndpointURL]) -> [String] {
-        listening.filter { !$0.scheme.isSecure }.compactMap { url in
-            if requiresCertificate {
+        if isAutomatic, isComplete {
+            return ["--peer-auto-tls has no effect: --peer-cert-file is given"]
+        }
+        return listening.filter { !$0.scheme.isSecure }.compactMap { url in
+            if isAutomatic {
+                "\(url) is not TLS: --peer-auto-tls has no effect there"
+            } else if requiresCertificate {
                 "\(url) is not TLS: no certificate of other members is asked for there"
             } else if !certFile.isEmpty {
                 "\(url) is not TLS: --peer-cert-file has no effect there"

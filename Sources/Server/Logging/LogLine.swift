@@ -98,7 +98,8 @@ enum LogLine {
         line.append(contentsOf: text.utf8)
     }
 
-    private static func quote(_ text: String, to line: inout [UInt8]) {
+    /// Writes text in quotes, with JSON's escapes.
+    static func quote(_ text: String, to line: inout [UInt8]) {
         line.append(UInt8(ascii: "\""))
         escape(text, to: &line)
         line.append(UInt8(ascii: "\""))

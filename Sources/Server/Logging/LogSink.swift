@@ -7,41 +7,37 @@ import Synchronization
 
 /// Where log lines go.
 final class LogSink: Sendable {
-    private struct Outputs {
-        var descriptors: [Int32]
-        var owned: [Int32]
+    private enum Output {
+        case descriptor(Int32)
+        case file(RotatingFile)
+
+        func write(_ line: [UInt8]) -> Bool {
+            switch self {
+            case .descriptor(let descriptor): RotatingFile.writeAll(line, to: descriptor)
+            case .file(let file): file.write(line)
+            }
+        }
     }
 
-    private let outputs: Mutex<Outputs>
+    private let outputs: Mutex<[Output]>
     private let dropped = Atomic<UInt64>(0)
 
     /// Opens all outputs; files are appended to and made with mode 0600.
-    init(_ places: [LogOutput]) throws(ConfigurationError) {
-        var opened = Outputs(descriptors: [], owned: [])
-        for place in places {
-            switch place {
-            case .standardError: opened.descriptors.append(STDERR_FILENO)
-            case .standardOutput: opened.descriptors.append(STDOUT_FILENO)
-            case .file(let path):
-                let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
-                guard descriptor >= 0 else {
-                    let problem = String(cString: strerror(errno))
-                    for descriptor in opened.owned { close(descriptor) }
-                    throw .conflict(text: "--log-outputs: \(path): \(problem)")
+    init(_ places: [LogOutput], rotation: Rotation = .never) throws(ConfigurationError) {
+        var opened: [Output] = []
+        do throws(FileFailure) {
+            for place in places {
+                switch place {
+                case .standardError: opened.append(.descriptor(STDERR_FILENO))
+                case .standardOutput: opened.append(.descriptor(STDOUT_FILENO))
+                case .file(let path):
+                    opened.append(.file(try RotatingFile(path, rotation: rotation)))
                 }
-                opened.descriptors.append(descriptor)
-                opened.owned.append(descriptor)
             }
+        } catch {
+            throw .conflict(text: "--log-outputs: \(error)")
         }
         outputs = Mutex(opened)
-    }
-
-    deinit {
-        outputs.withLock { outputs in
-            for descriptor in outputs.owned { close(descriptor) }
-            outputs.owned = []
-            outputs.descriptors = []
-        }
     }
 
     /// Lines that an output did not take.
@@ -50,25 +46,24 @@ final class LogSink: Sendable {
     /// Writes one line to every output.
     func write(_ line: [UInt8]) {
         outputs.withLock { outputs in
-            for descriptor in outputs.descriptors {
-                guard Self.writeAll(line, to: descriptor) else {
-                    dropped.add(1, ordering: .relaxed)
-                    continue
-                }
+            for output in outputs where !output.write(line) {
+                dropped.add(1, ordering: .relaxed)
             }
         }
     }
 
-    private static func writeAll(_ line: [UInt8], to descriptor: Int32) -> Bool {
-        var rest = line[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0 {
-                if errno == EINTR { continue }
-                return false
+    /// Opens files anew, after they were moved away; the reasons why some could not be.
+    func reopen() -> [String] {
+        outputs.withLock { outputs in
+            outputs.compactMap { output -> String? in
+                guard case .file(let file) = output else { return nil }
+                do throws(FileFailure) {
+                    try file.reopen()
+                    return nil
+                } catch {
+                    return error.description
+                }
             }
-            rest = rest.dropFirst(count)
         }
-        return true
     }
 }

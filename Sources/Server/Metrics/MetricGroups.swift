@@ -238,6 +238,7 @@ struct NetworkMetrics: Sendable {
     let connectionsRefused: Counter
     let connectionErrors: Counter
     let droppedLogLines: Counter
+    let droppedAuditLines: Counter
 
     init(_ registry: inout MetricRegistry) {
         receivedBytes = registry.counter(
@@ -253,5 +254,7 @@ struct NetworkMetrics: Sendable {
             "martlet_client_connection_errors_total", "Connections that an error ended.")
         droppedLogLines = registry.counter(
             "martlet_log_dropped_lines_total", "Log lines that an output did not take.")
+        droppedAuditLines = registry.counter(
+            "martlet_audit_dropped_lines_total", "Lines of the audit log that were lost.")
     }
 }

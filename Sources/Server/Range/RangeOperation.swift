@@ -13,6 +13,8 @@ enum RangeLimits {
     static let rowsPerStep = 5_000
     /// The size of one part of a large answer.
     static let partBytes = 128 << 10
+    /// Values held to sort by them, and an answer that can't be sent in parts: beyond, the read is refused.
+    static let heldBytesMax = 128 << 20
 }
 
 /// Where a page ended, and how many keys follow it.
@@ -46,7 +48,7 @@ final class RangeOperation {
         case gathered
     }
 
-    struct Item {
+    private struct Item {
         let place: PackedRevision
         let sortKey: Int64
         let size: Int32
@@ -63,8 +65,11 @@ final class RangeOperation {
     private var writer: ProtoWriter
     private var emitted: Int64 = 0
     private var seen: Int64 = 0
-    var items: [Item] = []
+    private var items: [Item] = []
     private var sortValues: [[UInt8]] = []
+    private var sortValueBytes = 0
+    /// The rows of an answer that is sent in parts, in its order.
+    private var places: [PackedRevision] = []
     private var more = false
     private var count: Int64 = 0
     private var nextItem = 0
@@ -172,6 +177,10 @@ final class RangeOperation {
                 writer.appendRangeKV(KeyValueView(cursor.key, cursor.record, value))
             }
             emitted += 1
+            guard splits || writer.count <= RangeLimits.heldBytesMax else {
+                cursor.close()
+                throw Self.tooLarge
+            }
             if emitted == request.limit { lastKey = Array(cursor.key) }
             if splits, writer.count > RangeLimits.singleMessageBytesMax {
                 cursor.close()
@@ -215,6 +224,7 @@ final class RangeOperation {
             if seen == request.limit &+ 1 { nextKey = Array(cursor.key) }
             if request.keeps(cursor.record) { gather(cursor) }
         }
+        guard sortValueBytes <= RangeLimits.heldBytesMax else { throw Self.tooLarge }
         return .more
     }
 
@@ -229,7 +239,9 @@ final class RangeOperation {
         let record = cursor.record
         let valueCount = request.keysOnly ? 0 : cursor.valueCount
         if request.sortTarget == .value {
-            sortValues.append(cursor.withValue { Array($0) })
+            let value = cursor.withValue { Array($0) }
+            sortValueBytes += value.count
+            sortValues.append(value)
         }
         let empty = UnsafeRawBufferPointer(start: nil, count: 0)
         let body =
@@ -255,7 +267,10 @@ final class RangeOperation {
         size.end(more: more, count: count)
         let total = items.reduce(size.bytes) { $0 + Int($1.size) }
         phase = .gathered
+        places = items.map(\.place)
+        items = []
         if splits, total > RangeLimits.singleMessageBytesMax { return .parts(totalBytes: total) }
+        guard total <= RangeLimits.heldBytesMax else { throw Self.tooLarge }
         writer = ProtoWriter(capacity: total)
         guard try appendItems(bytesMax: Int.max) else { throw RangeOperation.vanished }
         return .message(writer.take())
@@ -290,7 +305,13 @@ final class RangeOperation {
     }
 
     /// Whether parts are left.
-    var hasParts: Bool { nextItem < items.count || !partsHeaderSent }
+    var hasParts: Bool { nextItem < places.count || !partsHeaderSent }
+
+    /// What an answer that is sent in parts takes in memory until then.
+    var heldBytes: Int { places.count * MemoryLayout<PackedRevision>.stride }
+
+    private static let tooLarge = StorageError.busy(
+        what: "a read that would hold more than \(RangeLimits.heldBytesMax) bytes")
 
     static let vanished = StorageError.corrupt(
         file: "db", offset: 0, reason: "a row of the key index has no change")
@@ -303,8 +324,8 @@ final class RangeOperation {
             writer.beginRangeResponse(header)
         }
         let source = other ?? reader
-        while nextItem < items.count, writer.count < bytesMax {
-            let found: Void? = try source.withChange(at: items[nextItem].place) {
+        while nextItem < places.count, writer.count < bytesMax {
+            let found: Void? = try source.withChange(at: places[nextItem]) {
                 key, record, value in
                 let kept = request.keysOnly ? UnsafeRawBufferPointer(start: nil, count: 0) : value
                 writer.appendRangeKV(KeyValueView(key, record, kept))
@@ -312,7 +333,7 @@ final class RangeOperation {
             guard found != nil else { return false }
             nextItem += 1
         }
-        if nextItem == items.count { writer.endRangeResponse(more: more, count: count) }
+        if nextItem == places.count { writer.endRangeResponse(more: more, count: count) }
         return true
     }
 }

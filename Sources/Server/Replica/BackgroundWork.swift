@@ -17,12 +17,15 @@ struct DueWork {
     var givesBack = false
     /// Raise, or clear, the alarm that the disk is full.
     var diskAlarm: Bool?
+    /// Clear the alarm that the quota raised.
+    var clearsQuotaAlarm = false
     /// Raise the alarm that this member's data is damaged.
     var raisesCorrupt = false
 
     var isEmpty: Bool {
         expired.isEmpty && endedLogins.isEmpty && checkpoints.isEmpty && renewed.isEmpty
-            && compactTo == nil && !compacts && !givesBack && diskAlarm == nil && !raisesCorrupt
+            && compactTo == nil && !compacts && !givesBack && diskAlarm == nil
+            && !clearsQuotaAlarm && !raisesCorrupt
     }
 }
 
@@ -82,7 +85,7 @@ struct BackgroundWork {
         renewalWaiters.append(answer)
     }
 
-    /// The disk is full, or has space again: the alarm follows, unlike that of the quota by itself.
+    /// The disk is full, or has space again: the alarm follows.
     mutating func diskChanged(isFull: Bool) {
         diskAlarm = isFull
     }
@@ -100,8 +103,9 @@ struct BackgroundWork {
     }
 
     /// Takes what is due now.
-    mutating func takeDue(now: Tick, executor: Executor) -> DueWork {
+    mutating func takeDue(now: Tick, executor: Executor, bytesInUse: Int64) -> DueWork {
         var due = DueWork()
+        due.clearsQuotaAlarm = executor.isQuotaAlarmOver(bytesInUse: bytesInUse)
         if nextLeaseCheck <= now, let deadline = executor.leases.nextDeadline, deadline <= now {
             due.expired = executor.leases.expired(
                 now: now, limit: ReplicaLimits.expiredLeasesPerBatchMax)
@@ -167,7 +171,10 @@ struct BackgroundWork {
         answers += due.renewed
         for item in due.checkpoints { try executor.checkpoint(item.id, remaining: item.remaining) }
         if due.raisesCorrupt { try executor.raiseCorrupt() }
-        if let isFull = due.diskAlarm { try executor.setDiskAlarm(isFull) }
+        if let isFull = due.diskAlarm {
+            try isFull ? executor.raiseNoSpace(.disk) : executor.clearNoSpace(.disk)
+        }
+        if due.clearsQuotaAlarm { try executor.clearNoSpace(.quota) }
         if let revision = due.compactTo {
             try executor.beginCompaction(at: revision)
         }

@@ -1,6 +1,6 @@
 // Executor+KV.swift: puts and deletions, alone or inside a transaction.
 // Belongs here: checks against the store, answers, events. Never here: revisions (KeyWriter).
-// Source: etcd semantics P1-P6, D1-D4, M3, M4.
+// Source: etcd semantics P1-P6, D1-D4.
 
 internal import Storage
 
@@ -125,61 +125,6 @@ extension Executor {
 
     /// A header and a few numbers.
     static let answerBytesExpected = 64
-
-    // MARK: space and alarms
-
-    /// The bytes a put is taken to cost: etcd's estimate for its records (T14).
-    static func cost(of request: PutRequest) -> Int64 {
-        Int64(256 + request.key.count + request.value.count)
-    }
-
-    /// Refuses what would not fit, raising the alarm (M3), and everything while data is corrupt (M4).
-    func admit(cost: Int64) throws(RequestFailure) {
-        try refuseIfCorrupt()
-        guard !alarms.contains(where: { $0.kind == AlarmType.noSpace.rawValue }) else {
-            throw .refused(.noSpace)
-        }
-        // The alarm for it is on its way.
-        guard !isDiskFull else { throw .refused(.noSpace) }
-        guard let quota = settings.quotaBytes, bytesInUse + cost > quota else { return }
-        try raise(AlarmRow(member: identity.memberID, kind: AlarmType.noSpace.rawValue))
-        throw .refused(.noSpace)
-    }
-
-    func refuseIfCorrupt() throws(RequestFailure) {
-        guard !alarms.contains(where: { $0.kind == AlarmType.corrupt.rawValue }) else {
-            throw .refused(.corrupt)
-        }
-    }
-
-    /// Raises this member's NOSPACE alarm as its disk is full, or clears the one that a full disk raised.
-    ///
-    /// The leader that raised it need not be the one that clears it: who did is written down.
-    func setDiskAlarm(_ isFull: Bool) throws(RequestFailure) {
-        try storing { () throws(StorageError) in
-            if let member = try meta.value(.diskAlarm) {
-                try alarmTable.clear(
-                    AlarmRow(
-                        member: UInt64(bitPattern: member), kind: AlarmType.noSpace.rawValue))
-                try meta.remove(.diskAlarm)
-            }
-            alarms = try alarmTable.all()
-        }
-        guard isFull else { return }
-        try raise(AlarmRow(member: identity.memberID, kind: AlarmType.noSpace.rawValue))
-        try storing { () throws(StorageError) in
-            try meta.set(.diskAlarm, to: Int64(bitPattern: identity.memberID))
-        }
-    }
-
-    /// Raises an alarm; raised already is no error.
-    func raise(_ row: AlarmRow) throws(RequestFailure) {
-        guard !alarms.contains(row) else { return }
-        try storing { () throws(StorageError) in
-            try alarmTable.raise(row)
-            alarms = try alarmTable.all()
-        }
-    }
 }
 
 extension PutRequest {

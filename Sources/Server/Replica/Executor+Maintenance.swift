@@ -46,11 +46,13 @@ extension Executor {
             shown = alarms.filter { request.alarm == .none || $0.kind == request.alarm.rawValue }
         case .activate:
             if request.alarm != .none {
+                if request.alarm == .noSpace { try disownNoSpace(of: request.memberID) }
                 try raise(row)
                 shown = [row]
             }
         case .deactivate:
             if alarms.contains(row) {
+                if request.alarm == .noSpace { try disownNoSpace(of: request.memberID) }
                 try storing { () throws(StorageError) in
                     try alarmTable.clear(row)
                     alarms = try alarmTable.all()

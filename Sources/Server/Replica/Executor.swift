@@ -64,6 +64,8 @@ final class Executor {
     var leaseIDs: LeaseIDGenerator
     /// The alarms that are raised, as stored.
     var alarms: [AlarmRow]
+    /// Whether NOSPACE is raised because of the quota, and goes by itself.
+    var hasQuotaAlarm: Bool
     /// The members as stored, by ascending id.
     var members: [MemberRow]
     /// What is known of the other members now; asked for by membership changes only.
@@ -113,6 +115,7 @@ final class Executor {
         logins = LoginClock(lifetimeMilliseconds: settings.loginLifetimeMilliseconds)
         for row in try loginTable.all() { logins.add(row.digest, of: row.user, now: now) }
         alarms = try alarmTable.all()
+        hasQuotaAlarm = try meta.value(.quotaAlarm) != nil
         members = try memberTable.all()
         compacted = try compactor.compacted() ?? -1
         leases = LeaseClock()

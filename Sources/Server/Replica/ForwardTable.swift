@@ -15,6 +15,8 @@ struct ForwardTable {
     /// Answers of the leader to what this member has not applied yet.
     private var ahead: [(answer: ForwardedAnswer, origin: RequestOrigin)] = []
     private(set) var count = 0
+    /// What the requests that are counted cost in bytes.
+    private var byteCount = 0
     /// Frames that no answer has come for: the last sequence of each, and when it was sent.
     private var unanswered: [(last: UInt64, sent: Tick)] = []
     /// Nothing is forwarded before, since the last attempt met nobody who would take it.
@@ -41,10 +43,19 @@ struct ForwardTable {
         unanswered.append((first + UInt64(sent.count) - 1, now))
     }
 
+    /// Whether one more request may be sent.
+    func admits(_ request: ReplicaRequest) -> Bool {
+        guard count > 0 else { return true }
+        let reserve = request.body.isVital ? ReplicaLimits.forwardedVitalReserve : 0
+        return count < ReplicaLimits.forwardedRequestsMax + reserve
+            && (byteCount + request.cost <= ReplicaLimits.forwardedBytesMax || reserve > 0)
+    }
+
     mutating func add(_ request: ReplicaRequest, leader: UInt64) -> ForwardedRequest {
         let sequence = first + UInt64(sent.count)
         sent.append(Sent(request: request, leader: leader))
         count += 1
+        byteCount += request.cost
         return ForwardedRequest(
             sequence: sequence, body: request.body, byteCount: request.byteCount,
             authority: request.authority)
@@ -57,6 +68,7 @@ struct ForwardTable {
         guard let found = sent[place] else { return nil }
         sent[place] = nil
         count -= 1
+        byteCount -= found.request.cost
         if let frame = unanswered.firstIndex(where: { $0.last >= sequence }) {
             unanswered.remove(at: frame)
         }
@@ -79,6 +91,7 @@ struct ForwardTable {
             lost.append(found.request)
             sent[place] = nil
             count -= 1
+            byteCount -= found.request.cost
         }
         return lost
     }
@@ -102,7 +115,7 @@ struct ForwardTable {
     mutating func removeAll() -> [RequestOrigin] {
         let origins = sent.compactMap { $0?.request.origin } + ahead.map(\.origin)
         first += UInt64(sent.count)
-        (sent, ahead, unanswered, count) = ([], [], [], 0)
+        (sent, ahead, unanswered, count, byteCount) = ([], [], [], 0, 0)
         return origins
     }
 }

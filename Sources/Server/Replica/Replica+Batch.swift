@@ -53,12 +53,19 @@ extension Replica {
             ? ReplicaLimits.batchesInFlightAloneMax : ReplicaLimits.batchesInFlightMax
     }
 
+    /// Whether the next batch has to wait for checkpoints to catch up.
+    var isPaced: Bool {
+        now.since(lastBatch) < ReplicaLimits.overlayPauseMilliseconds
+            && pages.overlayBytes > ReplicaLimits.overlayBytesMax
+    }
+
     /// Carries out what waits, as far as the window of uncommitted batches allows.
     func runBatches() throws(StorageError) {
         while inFlight.count < window,
             inFlight.reduce(0, { $0 + $1.byteCount }) < ReplicaLimits.bytesInFlightMax,
             // Others may agree without this disk: the log's queue must not fill up all the same.
-            saves.reduce(0, { $0 + $1.byteCount }) < ReplicaLimits.bytesInFlightMax, let tip
+            saves.reduce(0, { $0 + $1.byteCount }) < ReplicaLimits.bytesInFlightMax, !isPaced,
+            let tip
         {
             let chunk = takeChunk()
             let room = log.space
@@ -67,38 +74,53 @@ extension Replica {
                 for request in chunk { fail(request.origin, .noSpace) }
                 return
             }
-            let due = background.takeDue(now: now, executor: tip.executor)
+            let due = background.takeDue(
+                now: now, executor: tip.executor, bytesInUse: status.bytesInUse)
             guard !chunk.isEmpty || !due.isEmpty else { return }
+            lastBatch = now
+            let hadQuotaAlarm = tip.executor.hasQuotaAlarm
             try runBatch(chunk, due, on: tip)
+            reportQuota(tip.executor, hadAlarm: hadQuotaAlarm)
         }
+    }
+
+    /// Tells operators that the quota is near, reached, or no longer reached.
+    private func reportQuota(_ executor: Executor, hadAlarm: Bool) {
+        if executor.hasQuotaAlarm != hadAlarm {
+            output.report(.quotaReached(executor.hasQuotaAlarm))
+        }
+        guard let quota = settings.executor.quotaBytes else { return }
+        let isNear = QuotaMarks.isNear(
+            quota, bytesInUse: status.bytesInUse, wasNear: isQuotaNear)
+        guard isNear != isQuotaNear else { return }
+        isQuotaNear = isNear
+        if isNear { output.report(.quotaNear(bytesInUse: status.bytesInUse, quota: quota)) }
     }
 
     /// The next requests for one batch; one that changes the members is a batch by itself.
     private func takeChunk() -> ArraySlice<ReplicaRequest> {
         if mayChangeMembers, !postponed.isEmpty { return [postponed.removeFirst()] }
-        var end = backlogStart
+        var count = 0
         var bytes = 0
-        let last = min(backlog.count, backlogStart + ReplicaLimits.requestsPerBatchMax)
-        while end < last, bytes < ReplicaLimits.bytesPerBatchMax {
-            guard !backlog[end].body.changesMembers else { break }
-            bytes += backlog[end].byteCount
-            end += 1
+        let last = min(backlog.count, ReplicaLimits.requestsPerBatchMax)
+        while count < last, bytes < ReplicaLimits.bytesPerBatchMax {
+            guard !backlog[count].body.changesMembers else { break }
+            bytes += backlog[count].byteCount
+            count += 1
         }
-        if end == backlogStart, end < backlog.count {
-            // It waits until the change before it is agreed; nothing else waits for it.
-            postponed.append(backlog[end])
-            backlogStart += 1
-            compactBacklog()
+        if count == 0, let change = backlog.popFirst() {
+            postpone(change)
             return takeChunk()
         }
-        defer {
-            backlogStart = end
-            if backlogStart == backlog.count {
-                backlog.removeAll(keepingCapacity: true)
-                backlogStart = 0
-            }
+        return backlog.take(count)
+    }
+
+    /// Has a change of the members wait until the one before it is agreed; nothing else waits for it.
+    private func postpone(_ change: ReplicaRequest) {
+        guard postponed.count < ReplicaLimits.postponedRequestsMax else {
+            return fail(change.origin, .tooManyRequests)
         }
-        return backlog[backlogStart..<end]
+        postponed.append(change)
     }
 
     private func runBatch(

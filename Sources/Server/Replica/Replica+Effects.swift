@@ -141,7 +141,7 @@ extension Replica {
         for answer in background.followed() + reads.takeAnswers() {
             fail(answer.origin, .leaderChanged)
         }
-        backlog += postponed
+        backlog.append(contentsOf: postponed)
         postponed = []
         refuseForwardedBacklog()
     }

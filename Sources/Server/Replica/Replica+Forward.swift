@@ -14,43 +14,42 @@ internal import Storage
 extension Replica {
     /// Passes on what waits, if there is somebody who leads.
     func forwardBacklog() {
-        guard backlogStart < backlog.count, let leader = node.leader, leader != node.id,
+        guard !backlog.isEmpty, let leader = node.leader, leader != node.id,
             now >= forwards.pausedUntil, forwards.maySend(now: now)
         else { return dropExpired() }
         var requests: [ForwardedRequest] = []
-        while backlogStart < backlog.count, forwards.count < ReplicaLimits.forwardedRequestsMax {
-            let request = backlog[backlogStart]
-            backlogStart += 1
-            guard request.expires > now else {
-                drop(request)
-                continue
-            }
+        func send(_ request: ReplicaRequest) {
+            guard request.expires > now else { return drop(request) }
             requests.append(forwards.add(request, leader: leader.rawValue))
         }
-        compactBacklog()
+        while let next = backlog.first, forwards.admits(next) {
+            _ = backlog.popFirst()
+            send(next)
+        }
+        // The others are held up by those before them: what keeps the cluster alive passes.
+        if backlog.vitalCount > 0 {
+            _ = backlog.takeVital { next in
+                guard forwards.admits(next) else { return false }
+                send(next)
+                return true
+            }
+        }
         guard !requests.isEmpty else { return }
         forwards.endFrame(now: now)
         output.forward(requests, to: leader.rawValue)
     }
 
     private func dropExpired() {
-        while backlogStart < backlog.count, backlog[backlogStart].expires <= now {
-            drop(backlog[backlogStart])
-            backlogStart += 1
+        while let next = backlog.first, next.expires <= now {
+            _ = backlog.popFirst()
+            drop(next)
         }
-        compactBacklog()
     }
 
     /// Gives up a request whose time is over: a call has been told so by its loop, nobody else has.
     private func drop(_ request: ReplicaRequest) {
         if case .call = request.origin { return }
         fail(request.origin, .timeout)
-    }
-
-    func compactBacklog() {
-        guard backlogStart == backlog.count || backlogStart > 4096 else { return }
-        backlog.removeFirst(backlogStart)
-        backlogStart = 0
     }
 
     /// Requests could not be sent at all; they wait for another attempt.
@@ -108,10 +107,7 @@ extension Replica {
 
     /// Takes what waited for a leader as if it came now, for this member has become it.
     func acceptBacklog() {
-        let waiting = backlog[backlogStart...]
-        backlog = []
-        backlogStart = 0
-        for request in waiting {
+        for request in backlog.takeAll() {
             if request.expires > now { accept(request) } else { drop(request) }
         }
     }
@@ -120,7 +116,7 @@ extension Replica {
     func refuseForwardedBacklog() {
         var kept: [ReplicaRequest] = []
         let limit = now.advanced(milliseconds: settings.requestTimeoutMilliseconds)
-        for var request in backlog[backlogStart...] {
+        for var request in backlog.takeAll() {
             request.expires = min(request.expires, limit)
             if case .member = request.origin {
                 refuse(request.origin)
@@ -128,7 +124,6 @@ extension Replica {
                 kept.append(request)
             }
         }
-        backlog = kept
-        backlogStart = 0
+        backlog.fill(with: kept)
     }
 }

@@ -59,6 +59,10 @@ enum ReplicaEvent: Equatable, Sendable {
     case compacted(revision: Int64)
     /// The disk is full, or has space again.
     case diskFull(Bool)
+    /// More than eight tenths of the quota are in use.
+    case quotaNear(bytesInUse: Int64, quota: Int64)
+    /// The quota is used up, or there is room again.
+    case quotaReached(Bool)
 }
 
 /// Settings of the replica.
@@ -135,9 +139,8 @@ final class Replica {
 
     /// The writer and what runs on it; only while this member leads.
     var tip: Tip?
-    /// Requests that wait for a place in a batch, oldest first; consumed from `backlogStart`.
-    var backlog: [ReplicaRequest] = []
-    var backlogStart = 0
+    /// Requests that wait for a place in a batch, or for the way to the leader.
+    var backlog = RequestQueue()
     /// Batches that wait for their commit, oldest first.
     var inFlight: [Batch] = []
     /// Saves the log has been asked for, oldest first.
@@ -186,6 +189,10 @@ final class Replica {
     private var nextTick = Tick(milliseconds: 0)
     var space: SpaceGuard
     private var isDiskFull = false
+    /// When the last batch was begun.
+    var lastBatch = Tick(milliseconds: 0)
+    /// Whether operators were told that the quota is near.
+    var isQuotaNear = false
 
     init(
         settings: ReplicaSettings, node: RaftNode, log: LogStore, pages: PageStore,
@@ -231,7 +238,7 @@ final class Replica {
             && requests.count <= ReplicaLimits.queuedRequestsMax
             && requests.allSatisfy { $0.body.isLogged }
         if isQueuedWhole {
-            backlog = requests
+            backlog.fill(with: requests)
         } else {
             for request in requests { accept(request) }
         }
@@ -298,7 +305,7 @@ final class Replica {
             }
             try askReads()
         }
-        status.pendingProposals = inFlight.count + backlog.count - backlogStart
+        status.pendingProposals = inFlight.count + backlog.count
     }
 
     /// Notes the time before anything that came is dealt with.
@@ -361,8 +368,8 @@ final class Replica {
 
     /// Whether something waits that is tried again from time to time.
     private var isWaiting: Bool {
-        damage != nil || reads.hasWaiting || !lateLoads.isEmpty
-            || (tip == nil && (backlogStart < backlog.count || !forwards.maySend(now: now)))
+        damage != nil || reads.hasWaiting || !lateLoads.isEmpty || isPaced && !backlog.isEmpty
+            || (tip == nil && (!backlog.isEmpty || !forwards.maySend(now: now)))
     }
 
     /// Which requests that come now can only wait for those before them.
@@ -399,7 +406,7 @@ final class Replica {
 
     /// Lets a request wait for a batch, or for the way to the leader.
     func queue(_ request: ReplicaRequest) {
-        guard backlog.count - backlogStart < ReplicaLimits.queuedRequestsMax else {
+        guard Admission.admits(request, count: backlog.count, bytes: backlog.byteCount) else {
             return fail(request.origin, .tooManyRequests)
         }
         if tip == nil, case .member = request.origin { return refuse(request.origin) }
@@ -474,8 +481,6 @@ final class Replica {
     }
 
     private func failBacklog() {
-        for request in backlog[backlogStart...] { fail(request.origin, .stopped) }
-        backlog = []
-        backlogStart = 0
+        for request in backlog.takeAll() { fail(request.origin, .stopped) }
     }
 }

@@ -25,18 +25,36 @@ enum ReplicaLimits {
     /// What log and consensus core take on: the above, and one more batch of the largest kind.
     static let logQueueBytesMax = 128 << 20
 
+    /// Bytes of changed pages that no checkpoint has written yet, above which batches are begun only so often.
+    ///
+    /// In milliseconds: 4 MiB each then are less than a disk takes. They are never stopped, as a reader of
+    /// an old state can hold checkpoints up for long.
+    static let overlayBytesMax = 160 << 20
+    static let overlayPauseMilliseconds: UInt64 = 100
+
     /// Room in the log that is kept for a batch and what follows from it, once the disk is full.
     static let preparedBytesMin = 8 << 20
 
     /// Requests that may wait to be carried out; beyond, they are refused as too many (G14).
     static let queuedRequestsMax = 20_000
-    /// Request bytes that may wait to be carried out.
-    static let queuedBytesMax = 128 << 20
+    /// What requests that wait may cost in bytes, in the inbox and in the replica each.
+    static let queuedBytesMax = 64 << 20
+    /// Places beyond both for requests that keep the cluster alive; see `isVital`.
+    static let vitalRequestsReserve = 4_000
+    static let vitalBytesReserve = 16 << 20
+    /// What a request takes in memory beside its encoded bytes.
+    static let requestOverheadBytes = 256
+    /// Changes of the members that may wait for the one before them.
+    static let postponedRequestsMax = 64
 
     /// Bytes of other members' messages that may wait; beyond, they are dropped as if lost on the way.
     static let messageBytesMax = 64 << 20
     /// Requests forwarded to the leader and not answered; the rest waits here, under the bound above.
     static let forwardedRequestsMax = 8192
+    /// What they may cost in bytes.
+    static let forwardedBytesMax = 64 << 20
+    /// Places beyond both for requests that keep the cluster alive.
+    static let forwardedVitalReserve = 1024
     /// Rounds of read indexes under way at once; what comes meanwhile shares the next one.
     static let readRoundsMax = 1
     /// Frames of forwarded requests without any answer; what comes meanwhile shares the next one.

@@ -55,8 +55,10 @@ final class ClientPorts {
         let tls = url.scheme.isSecure ? tlsConfiguration : nil
         let listener = try Listener.bind(
             ListenerConfiguration(
-                host: url.host, port: url.port, tls: tls, limits: connectionLimits,
-                servesRPC: servesRPC), registry: registry)
+                address: url.scheme.isUnix
+                    ? .unix(path: url.host) : .tcp(host: url.host, port: url.port),
+                tls: tls, limits: connectionLimits, servesRPC: servesRPC,
+                reusesPort: configuration.socketReusePort), registry: registry)
         listeners.append(listener)
         logger.info("listening for \(purpose)", metadata: ["url": "\(url)"])
     }
@@ -65,9 +67,11 @@ final class ClientPorts {
         TLSConfiguration(
             certificateFile: configuration.certFile, keyFile: configuration.keyFile,
             trustedCAFile: configuration.trustedCAFile.isEmpty ? nil : configuration.trustedCAFile,
+            revocationFile: configuration.clientCRLFile.isEmpty ? nil : configuration.clientCRLFile,
+            allowedHostnames: configuration.clientAllowedHostnames,
             requireClientCertificate: configuration.requiresClientCertificate,
-            minimumVersion: configuration.tlsMinVersion == .tls13 ? .tls13 : .tls12,
-            maximumVersion: configuration.tlsMaxVersion.map { $0 == .tls12 ? .tls12 : .tls13 },
+            minimumVersion: configuration.tlsMinVersion?.transportVersion ?? .tls12,
+            maximumVersion: configuration.tlsMaxVersion?.transportVersion,
             cipherSuites: configuration.cipherSuites.map(\.openSSLName))
     }
 

@@ -26,6 +26,9 @@ final class NIOLoopEnvironment: LoopEnvironment {
 
     var now: Tick { MonotonicClock.now }
 
+    /// The clock by which Transport says when calls began.
+    var nowNanoseconds: Int64 { Int64(loop.now.uptimeNanoseconds) }
+
     var nonce: UInt64 { UInt64.random(in: .min ... .max) }
 
     var wallClockSeconds: Int64 { Int64(time(nil)) }
@@ -61,8 +64,11 @@ final class NIOLoopEnvironment: LoopEnvironment {
         isFlushScheduled = false
         isInTurn = false
         guard !outgoing.isEmpty else { return }
-        if !inbox.add(&outgoing) { outgoing.forEach { refused?($0) } }
+        inbox.add(&outgoing)
+        guard !outgoing.isEmpty else { return }
+        let tooMany = outgoing
         outgoing.removeAll(keepingCapacity: true)
+        tooMany.forEach { refused?($0) }
     }
 }
 
@@ -72,11 +78,15 @@ final class LoopRPCHandler: RPCHandler {
     private let environment: NIOLoopEnvironment
     private let methods: [Method]
     private let metrics: Metrics
+    private let observer: CallObserver
 
-    init(front: Front, environment: NIOLoopEnvironment, metrics: Metrics) {
+    init(
+        front: Front, environment: NIOLoopEnvironment, metrics: Metrics, observer: CallObserver
+    ) {
         self.front = front
         self.environment = environment
         self.metrics = metrics
+        self.observer = observer
         methods = Method.allCases
     }
 
@@ -95,6 +105,7 @@ final class LoopRPCHandler: RPCHandler {
         environment.isInTurn = true
         let method = methods[call.methodIndex]
         count(method)
+        observer.received(call, method, message)
         var holder = call.context
         front.receive(call, method, message, holder: &holder)
         if call.isOpen { call.context = holder }
@@ -126,6 +137,8 @@ final class LoopRPCHandler: RPCHandler {
 
     func finished(_ call: RPCCall, _ code: GRPCCode) {
         metrics.methods[call.methodIndex].finished(code: Int(code.rawValue))
+        observer.finished(
+            call, methods[call.methodIndex], code, now: environment.nowNanoseconds)
         guard code == .ok else { return }
         switch methods[call.methodIndex] {
         case .leaseGrant: metrics.lease.granted.increment()

@@ -17,6 +17,7 @@ struct ServiceParts: Sendable {
     let pool: ComputePool
     let metrics: Metrics
     let logger: Logger
+    let observer: ObserverSettings
     let fragmentBytesMax: Int
     let progressMilliseconds: UInt64
     let corsOrigins: [String]
@@ -78,7 +79,7 @@ final class LoopSet: Sendable {
                 let services = make(parts, index, loop)
                 return LoopRPCHandler(
                     front: services.front, environment: services.environment,
-                    metrics: parts.metrics)
+                    metrics: parts.metrics, observer: CallObserver(parts.observer))
             },
             http: { [self] index, loop in
                 LoopHTTPHandler(
@@ -104,8 +105,9 @@ extension TransportEvent {
     fileprivate var level: Logger.Level {
         switch self {
         case .connectionFailed, .protocolError, .connectionTimedOut: .debug
+        case .certificatesReloaded: .info
         case .connectionRefused, .handshakeFailed, .plainTextOnTLS, .tlsOnPlainText,
-            .enhanceYourCalm, .certificateReloadFailed:
+            .enhanceYourCalm, .certificateReloadFailed, .certificateWarning:
             .warning
         }
     }

@@ -72,9 +72,10 @@ final class PeerNetwork: @unchecked Sendable {
     }
 
     /// Opens the port for other members.
-    func listen(on url: EndpointURL) throws(TransportError) {
+    func listen(on url: EndpointURL, reusesPort: Bool) throws(TransportError) {
         let listener = try PeerListener.bind(
-            host: url.host, port: url.port, isTLS: url.scheme.isSecure, settings: settings)
+            host: url.host, port: url.port, isTLS: url.scheme.isSecure, reusesPort: reusesPort,
+            settings: settings)
         listeners.append(listener)
         logger.info("listening for peer traffic", metadata: ["url": "\(url)"])
     }
@@ -253,7 +254,8 @@ final class PeerNetwork: @unchecked Sendable {
                 body: .memberReplace(request, nonce: UInt64.random(in: .min ... .max)),
                 byteCount: bytes.count)
         ]
-        if !inbox.add(&question) {
+        inbox.add(&question)
+        if !question.isEmpty {
             answer(.failure(EtcdError.tooManyRequests.status), toNewcomer: number)
         }
     }
@@ -347,11 +349,13 @@ extension PeerNetwork: PeerHandler {
                     body: try fields.body(), byteCount: fields.message.count,
                     authority: fields.authority))
         }
-        guard !inbox.add(&requests) else { return }
-        let refusals = list.elements.map {
-            ForwardedAnswerFields(
+        inbox.add(&requests)
+        guard !requests.isEmpty else { return }
+        let refusals = requests.compactMap { request -> ForwardedAnswerFields? in
+            guard case .member(_, let sequence) = request.origin else { return nil }
+            return ForwardedAnswerFields(
                 ForwardedAnswer(
-                    sequence: $0.sequence, index: 0,
+                    sequence: sequence, index: 0,
                     content: .failure(EtcdError.tooManyRequests.status)))
         }
         _ = connection.send(
@@ -372,7 +376,7 @@ extension PeerEvent {
         switch self {
         case .connected: .debug
         case .lost: .info
-        case .refused, .handshakeFailed, .dialFailed, .certificateReloadFailed:
+        case .refused, .handshakeFailed, .dialFailed, .certificateReloadFailed, .certificates:
             .warning
         }
     }

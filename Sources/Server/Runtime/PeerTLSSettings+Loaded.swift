@@ -3,20 +3,39 @@
 
 internal import Transport
 
-extension PeerTLSSettings {
-    /// Loads the certificates; nil if none are set.
-    func loaded(
+extension Configuration {
+    /// Loads the certificates between members; nil if none are set.
+    ///
+    /// Members speak TLS 1.3 to each other unless `--tls-max-version` forbids it.
+    func loadedPeerTLS(
         report: @escaping @Sendable (PeerEvent) -> Void
     ) throws(TransportError) -> PeerTLS? {
-        guard isComplete else { return nil }
+        guard peerTLS.isComplete else { return nil }
+        let maximum = tlsMaxVersion?.transportVersion
         return try PeerTLS(
             PeerTLSConfiguration(
-                certificateFile: certFile, keyFile: keyFile,
-                clientCertificateFile: outgoingCertFile, clientKeyFile: outgoingKeyFile,
-                trustedCAFile: trustedCAFile.isEmpty ? nil : trustedCAFile,
-                requireClientCertificate: requiresCertificate,
-                allowedCommonNames: allowedCommonNames, allowedHostnames: allowedHostnames,
-                skipClientSANVerification: skipsClientSANVerification),
+                certificateFile: peerTLS.certFile, keyFile: peerTLS.keyFile,
+                clientCertificateFile: peerTLS.outgoingCertFile,
+                clientKeyFile: peerTLS.outgoingKeyFile,
+                trustedCAFile: peerTLS.trustedCAFile.isEmpty ? nil : peerTLS.trustedCAFile,
+                revocationFile: peerTLS.crlFile.isEmpty ? nil : peerTLS.crlFile,
+                verifiesServers: peerTLS.verifiesServers,
+                requireClientCertificate: peerTLS.requiresCertificate,
+                allowedCommonNames: peerTLS.allowedCommonNames,
+                allowedHostnames: peerTLS.allowedHostnames,
+                skipClientSANVerification: peerTLS.skipsClientSANVerification,
+                minimumVersion: maximum == .tls12 ? .tls12 : .tls13, maximumVersion: maximum,
+                cipherSuites: cipherSuites.map(\.openSSLName)),
             report: report)
+    }
+}
+
+extension TLSVersionSetting {
+    /// The version as Transport names it.
+    var transportVersion: TLSVersion {
+        switch self {
+        case .tls12: .tls12
+        case .tls13: .tls13
+        }
     }
 }

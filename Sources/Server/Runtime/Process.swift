@@ -10,6 +10,7 @@ internal import Storage
 public func runMartlet() -> Never {
     // A client that hangs up while it is written to is an error of that connection alone.
     signal(SIGPIPE, SIG_IGN)
+    MemoryPolicy.set()
     let outcome: Configuration.Outcome
     do throws(ConfigurationError) {
         outcome = try Configuration.load(
@@ -33,35 +34,64 @@ public func runMartlet() -> Never {
 }
 
 private func run(_ configuration: Configuration, _ warnings: [String]) -> Never {
-    let signals = StopSignals()
+    let signals = StopSignals(takesHangup: configuration.writesFiles)
     let sink: LogSink
     do throws(ConfigurationError) {
-        sink = try LogSink(configuration.logOutputs)
+        sink = try LogSink(
+            configuration.logOutputs,
+            rotation: configuration.rotatesLogs ? configuration.logRotation : .never)
     } catch {
         say("martlet: \(error)")
         exit(2)
     }
     let logger = configuration.makeLogger(writingTo: sink)
     for warning in warnings { logger.warning("\(warning)") }
+    let audit = openAudit(configuration, logger)
+    signals.hungUp = {
+        for reason in sink.reopen() {
+            logger.error("a log file cannot be opened anew", metadata: ["error": "\(reason)"])
+        }
+        audit?.reopen()
+        logger.info("opened the log files anew")
+    }
     do throws(NodeError) {
         let directory = try ServerNode.open(configuration)
+        var configuration = configuration
+        try configuration.makeCertificates(in: directory, logger: logger)
         while true {
             let node = try ServerNode(
                 configuration: configuration, directory: directory, logger: logger, sink: sink,
-                ended: signals.end)
+                audit: audit, ended: signals.end)
             try node.start()
             let reason = signals.wait()
             node.stop()
             switch reason {
-            case .signal, .node(.removed): exit(0)
-            case .node(.failed): exit(1)
+            case .signal, .node(.removed): end(0, audit)
+            case .node(.failed): end(1, audit)
             case .node(.reinstall): logger.info("starting anew with the snapshot")
             }
         }
     } catch {
         logger.critical("\(error)")
-        exit(1)
+        end(1, audit)
     }
+}
+
+private func openAudit(_ configuration: Configuration, _ logger: Logger) -> AuditLog? {
+    guard let output = configuration.auditOutput else { return nil }
+    do throws(FileFailure) {
+        return try AuditLog(output, rotation: configuration.auditRotation) { reason in
+            logger.error("\(reason)")
+        }
+    } catch {
+        say("martlet: --martlet-audit-log: \(error)")
+        exit(2)
+    }
+}
+
+private func end(_ status: Int32, _ audit: AuditLog?) -> Never {
+    audit?.stop()
+    exit(status)
 }
 
 private func environment() -> [String: String] {
@@ -84,7 +114,7 @@ private func say(_ text: String, to descriptor: Int32 = STDERR_FILENO) {
 
 /// Waits for the signal to stop, or for the node to end by itself.
 private final class StopSignals: @unchecked Sendable {
-    // @unchecked Sendable: `monitor` guards `ending`.
+    // @unchecked Sendable: `monitor` guards `ending`; `hungUp` is set once, before anybody waits.
     enum Reason {
         case signal
         case node(NodeEnd)
@@ -92,25 +122,31 @@ private final class StopSignals: @unchecked Sendable {
 
     private let monitor = Monitor()
     private var ending: NodeEnd?
+    private let set: sigset_t
+    /// Called when the process is told to open its files anew.
+    var hungUp: () -> Void = {}
 
     // Signals are blocked in every thread and taken by `wait` alone, so no handler runs anywhere.
-    init() {
-        var set = Self.set
-        pthread_sigmask(SIG_BLOCK, &set, nil)
-    }
-
-    private static var set: sigset_t {
+    /// - Parameter takesHangup: whether SIGHUP means that files were moved; else it ends the process, as
+    ///   when its terminal is closed.
+    init(takesHangup: Bool) {
         var set = sigset_t()
         sigemptyset(&set)
-        for signal in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&set, signal) }
-        return set
+        let signals = [SIGTERM, SIGINT, SIGUSR1] + (takesHangup ? [SIGHUP] : [])
+        for signal in signals { sigaddset(&set, signal) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        self.set = set
     }
 
     func wait() -> Reason {
         while true {
-            var set = Self.set
+            var set = set
             var taken: Int32 = 0
             while sigwait(&set, &taken) != 0 {}
+            if taken == SIGHUP {
+                hungUp()
+                continue
+            }
             guard taken == SIGUSR1 else { return .signal }
             monitor.lock()
             let end = ending

@@ -87,26 +87,33 @@ final class ReplicaInbox: @unchecked Sendable {
         self.wake = wake
     }
 
-    /// Takes requests of one event loop; false, and none is taken, if too many wait.
-    func add(_ batch: inout [ReplicaRequest]) -> Bool {
-        let bytes = batch.reduce(0) { $0 + $1.byteCount }
+    /// Takes requests of one event loop, or of a member; those that are too many stay in `batch`.
+    func add(_ batch: inout [ReplicaRequest]) {
+        let bytes = batch.reduce(0) { $0 + $1.cost }
         let isForReadsOnly = batch.allSatisfy(\.isReadIndex)
         monitor.lock()
         let isFull =
             requests.count + batch.count > ReplicaLimits.queuedRequestsMax
             || requestBytes + bytes > ReplicaLimits.queuedBytesMax
-        guard !isFull || requests.isEmpty else {
-            monitor.unlock()
-            return false
-        }
-        if requests.isEmpty {
-            swap(&requests, &batch)
+        if isFull {
+            batch.removeAll { request in
+                let isTaken = Admission.admits(
+                    request, count: requests.count, bytes: requestBytes)
+                guard isTaken else { return false }
+                requests.append(request)
+                requestBytes += request.cost
+                return true
+            }
         } else {
-            requests.append(contentsOf: batch)
+            if requests.isEmpty {
+                swap(&requests, &batch)
+            } else {
+                requests.append(contentsOf: batch)
+                batch.removeAll(keepingCapacity: true)
+            }
+            requestBytes += bytes
         }
-        requestBytes += bytes
         unlockAndWake(unless: gathering.holds(isForReadsOnly: isForReadsOnly))
-        return true
     }
 
     /// Adds a message of another member; it is dropped if too many bytes wait, and will be sent again.
@@ -169,6 +176,7 @@ final class ReplicaLoop: @unchecked Sendable {
     private let inbox: ReplicaInbox
     private let dispatcher: LoopDispatcher
     private let loop: any EventLoop
+    private var slowTurns: SlowTurns
     private var requests: [ReplicaRequest] = []
     private var news: [ReplicaNews] = []
     private var timer: Scheduled<Void>?
@@ -177,11 +185,13 @@ final class ReplicaLoop: @unchecked Sendable {
     private var isStopped = false
 
     init(
-        replica: Replica, inbox: ReplicaInbox, dispatcher: LoopDispatcher, loop: any EventLoop
+        replica: Replica, inbox: ReplicaInbox, dispatcher: LoopDispatcher, slowTurns: SlowTurns,
+        loop: any EventLoop
     ) {
         self.replica = replica
         self.inbox = inbox
         self.dispatcher = dispatcher
+        self.slowTurns = slowTurns
         self.loop = loop
     }
 
@@ -221,6 +231,7 @@ final class ReplicaLoop: @unchecked Sendable {
         replica.enqueue(requests, now: now)
         replica.turn(now: now)
         dispatcher.flush()
+        slowTurns.look(since: now, requests: requests)
         requests.removeAll(keepingCapacity: true)
         news.removeAll(keepingCapacity: true)
         // The connections have their turn in between.

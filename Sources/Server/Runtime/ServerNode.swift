@@ -55,6 +55,7 @@ enum NodeEnd: Sendable {
 final class ServerNode {
     let configuration: Configuration
     let logger: Logger
+    private let audit: AuditLog?
     let identity: Identity
     let status = SharedStatus()
     let metrics: Metrics
@@ -82,10 +83,12 @@ final class ServerNode {
     /// - Parameter ended: called from another thread if the node has to end, perhaps more than once.
     init(
         configuration: Configuration, directory: DataDirectory, logger: Logger, sink: LogSink,
+        audit: AuditLog?,
         ended: @escaping @Sendable (NodeEnd) -> Void
     ) throws(NodeError) {
         self.configuration = configuration
         self.logger = logger
+        self.audit = audit
         self.ended = ended
         authSettings = try ServerNode.auth(configuration)
         group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
@@ -136,7 +139,10 @@ final class ServerNode {
             space: SpaceGuard(disk: directory.disk, directory: directory.path), status: status,
             output: dispatcher)
         replicaLoop = ReplicaLoop(
-            replica: replica, inbox: inbox, dispatcher: dispatcher, loop: peerGroup.next())
+            replica: replica, inbox: inbox, dispatcher: dispatcher,
+            slowTurns: SlowTurns(
+                limit: configuration.warningApplyDuration, metric: metrics.server.slowApplies,
+                logger: logger), loop: peerGroup.next())
         inbox.setWake { [weak replicaLoop] in replicaLoop?.wake() }
         ServerNode.log(opened, logger)
         bindMetrics(sink: sink)
@@ -171,7 +177,7 @@ final class ServerNode {
     private func listenToPeers() throws(NodeError) {
         for url in configuration.listenPeerURLs {
             do throws(TransportError) {
-                try peers.listen(on: url)
+                try peers.listen(on: url, reusesPort: configuration.socketReusePort)
             } catch {
                 guard configuration.listensToPeersByDefault, peers.directory.members.count <= 1
                 else { throw .transport(error) }
@@ -231,7 +237,7 @@ final class ServerNode {
         _ configuration: Configuration, _ logger: Logger
     ) throws(NodeError) -> PeerTLS? {
         do throws(TransportError) {
-            return try configuration.peerTLS.loaded { logger.warning("\($0)") }
+            return try configuration.loadedPeerTLS { logger.warning("\($0)") }
         } catch {
             throw .transport(error)
         }
@@ -340,6 +346,10 @@ final class ServerNode {
         return ServiceParts(
             identity: identity, limits: limits, status: status, pages: pages, inbox: inbox,
             pool: pool, metrics: metrics, logger: logger,
+            observer: ObserverSettings(
+                audit: audit,
+                slowNanoseconds: configuration.warningUnaryRequestDuration.nanosecondsClamped,
+                logger: logger),
             fragmentBytesMax: configuration.receiveMessageBytesMax,
             progressMilliseconds: UInt64(
                 max(100, configuration.watchProgressNotifyInterval.milliseconds)),
@@ -379,6 +389,17 @@ final class ServerNode {
             logger.info("finished compaction", metadata: ["compact-revision": "\(revision)"])
         case .diskFull(true): logger.error("no space on the disk: writes are refused")
         case .diskFull(false): logger.info("the disk has space again")
+        case .quotaNear(let bytes, let quota):
+            logger.warning(
+                "the quota is nearly used up: compact, delete, or raise --quota-backend-bytes",
+                metadata: ["in-use": "\(bytes)", "quota": "\(quota)"])
+        case .quotaReached(true):
+            logger.error(
+                """
+                the quota is used up: puts are refused until deletions and a compaction have made \
+                room, or --quota-backend-bytes is raised
+                """)
+        case .quotaReached(false): logger.info("there is room below the quota again")
         }
     }
 
@@ -420,6 +441,7 @@ final class ServerNode {
         }
         metrics.server.authRevision.bind { Double(status.authMark.revision) }
         metrics.network.droppedLogLines.bind { sink.droppedLines }
+        metrics.network.droppedAuditLines.bind { [audit] in audit?.droppedLines ?? 0 }
     }
 }
 

@@ -13,6 +13,8 @@ public struct MetaTable {
         case compactionCursor = "compaction_cursor"
         /// Present while the NOSPACE alarm was raised by a full disk, which then also clears it.
         case diskAlarm = "disk_alarm"
+        /// The same for one that the quota raised.
+        case quotaAlarm = "quota_alarm"
         /// Cluster id, as a bit pattern.
         case clusterID = "cluster"
         /// Who votes in the Raft group, encoded by the server; absent until a membership changes.

@@ -28,6 +28,16 @@ public final class RPCCall: @unchecked Sendable {
     public internal(set) var deadline: UInt64?
     /// The handler's own state of this call; let go when the stream is gone.
     public var context: AnyObject?
+    /// The last message that a handler wants to remember until the call ends.
+    public var lastMessage: [UInt8] = []
+    /// The user that the server found to make the call; nil before that, or where there are no users.
+    public var user: String?
+    /// When the call's first bytes came, in nanoseconds of the event loop's monotonic clock.
+    public let began: Int64
+    /// Bytes of messages that came from the client.
+    public internal(set) var receivedBytes = 0
+    /// Bytes of messages queued for the client.
+    public internal(set) var sentBytes = 0
 
     let connection: HTTP2Connection
     let streamID: Int32
@@ -62,7 +72,11 @@ public final class RPCCall: @unchecked Sendable {
     init(connection: HTTP2Connection, streamID: Int32) {
         self.connection = connection
         self.streamID = streamID
+        began = connection.lastReadNanoseconds
     }
+
+    /// How the call ended; nil before its end is decided.
+    public var finalStatus: RPCStatus? { status }
 
     /// Who makes the call.
     public var peer: PeerInfo { connection.peer }

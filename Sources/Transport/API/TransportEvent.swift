@@ -21,6 +21,10 @@ public enum TransportEvent: Equatable, Sendable, CustomStringConvertible {
     case connectionFailed(peer: String, reason: String)
     /// Changed certificate files could not be loaded; the old ones stay in use.
     case certificateReloadFailed(reason: String)
+    /// Changed certificate files are in use for new connections.
+    case certificatesReloaded(file: String)
+    /// Certificate files can be used, but should be looked at.
+    case certificateWarning(String)
 
     /// One line for the log.
     public var description: String {
@@ -35,6 +39,9 @@ public enum TransportEvent: Equatable, Sendable, CustomStringConvertible {
         case .enhanceYourCalm(let peer, let reason): "\(peer) was disconnected: \(reason)"
         case .connectionFailed(let peer, let reason): "connection to \(peer) failed: \(reason)"
         case .certificateReloadFailed(let reason): "changed certificates were not loaded: \(reason)"
+        case .certificatesReloaded(let file):
+            "changed certificates are in use for new connections: \(file) and what belongs to it"
+        case .certificateWarning(let text): text
         }
     }
 }

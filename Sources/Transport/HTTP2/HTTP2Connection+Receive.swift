@@ -13,7 +13,7 @@ extension HTTP2Connection {
             return
         }
         let streamID = frame.pointee.hd.stream_id
-        guard calls.count < limits.liveStreamsMax else {
+        guard calls.count < limits.liveStreamsMax, loop.callCount < Limits.loopCallsMax else {
             headerStreamID = 0
             session.reset(streamID, NGHTTP2_REFUSED_STREAM)
             return
@@ -21,6 +21,7 @@ extension HTTP2Connection {
         let call = RPCCall(connection: self, streamID: streamID)
         call.slot = calls.count
         calls.append(call)
+        loop.callCount += 1
         nghttp2_session_set_stream_user_data(
             session.pointer, streamID, Unmanaged.passUnretained(call).toOpaque())
         headerStreamID = streamID
@@ -82,6 +83,7 @@ extension HTTP2Connection {
         if lastCall === call { lastCall = nil }
         if headerStreamID == streamID { headerStreamID = 0 }
         let last = calls.removeLast()
+        loop.callCount -= 1
         if last !== call {
             calls[call.slot] = last
             last.slot = call.slot
@@ -170,6 +172,9 @@ extension HTTP2Connection {
                 RPCStatus(.resourceExhausted, "too many answers of this connection are unread"))
             return
         }
+        guard loop.bufferedBytes <= Limits.loopOutputBytesMax else {
+            return finish(call, Self.overloaded)
+        }
         call.isStarted = true
         loop.touchRPC()
         loop.rpc.start(call)
@@ -200,11 +205,19 @@ extension HTTP2Connection {
         if partialBytes > limits.partialBytesMax {
             let text = "too many incomplete messages on this connection"
             abandon(call, RPCStatus(.resourceExhausted, text))
+        } else if loop.partialBytes > Limits.loopPartialBytesMax {
+            abandon(call, Self.overloaded)
         }
+    }
+
+    /// What a server of etcd says that cannot keep up, with the code that clients know from it.
+    private static var overloaded: RPCStatus {
+        RPCStatus(.unknown, "etcdserver: too many requests")
     }
 
     private func messageReceived(_ call: RPCCall, _ message: [UInt8]) {
         messageBytesReceived += message.count
+        call.receivedBytes += message.count
         if call.kind == .bidi {
             loop.touchRPC()
             loop.rpc.received(call, message)

@@ -11,7 +11,10 @@ extension HTTP2Connection {
     /// Queues bytes of a call's answer.
     func queue(_ call: RPCCall, _ bytes: consuming [UInt8], prefix: Int?) {
         let before = call.output.byteCount
-        if let prefix { messageBytesSent += prefix }
+        if let prefix {
+            messageBytesSent += prefix
+            call.sentBytes += prefix
+        }
         call.output.append(bytes, prefix: prefix)
         let after = call.output.byteCount
         bufferedBytes += after - before

@@ -34,7 +34,9 @@ final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     @exclusivity(unchecked) var headers = RequestHeaders()
     var lastCall: RPCCall?
     var unconsumedBytes = 0
-    var partialBytes = 0
+    var partialBytes = 0 {
+        didSet { loop.partialBytes += partialBytes - oldValue }
+    }
     var messageBytesReceived = 0
     var readWanted = false
     /// Whether nghttp2 is running: its session must not be freed then.
@@ -46,7 +48,9 @@ final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     var isFlushing = false
     var closesAfterFlush = false
     var isClosing = false
-    var bufferedBytes = 0
+    var bufferedBytes = 0 {
+        didSet { loop.bufferedBytes += bufferedBytes - oldValue }
+    }
     var messageBytesSent = 0
     var drainedCalls: [RPCCall] = []
 
@@ -166,6 +170,7 @@ final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
         loop.unregister(self)
         let ended = calls
         calls = []
+        loop.callCount -= ended.count
         for call in ended { end(call, .connectionClosed) }
         headerStreamID = 0
         lastCall = nil

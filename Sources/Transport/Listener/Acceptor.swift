@@ -44,7 +44,7 @@ struct Acceptor: Sendable {
                     role: .accepting, buffers: loop.tlsBuffers,
                     context: tls.current(at: loop.nowNanoseconds), peer: address,
                     timeoutNanoseconds: configuration.limits.handshakeTimeoutNanoseconds,
-                    report: { loop.reportFailure($0) }))
+                    report: { loop.reportFailure($0) }, inspect: tls.rules.fault(of:)))
         }
         try pipeline.addHandler(
             ProtocolDetector(
@@ -54,9 +54,8 @@ struct Acceptor: Sendable {
 
     /// The address as people write it.
     private static func text(of address: SocketAddress?) -> String {
-        guard let address, let host = address.ipAddress, let port = address.port else {
-            return "unknown"
-        }
+        guard let address else { return "unknown" }
+        guard let host = address.ipAddress, let port = address.port else { return "unix" }
         return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }

@@ -10,10 +10,13 @@ import Synchronization
 public final class Listener: Sendable {
     private let channel: any Channel
     private let children: ConnectionSet
+    /// The file of a Unix socket, which goes with the listener.
+    private let socketFile: UnixSocketFile?
 
-    private init(channel: any Channel, children: ConnectionSet) {
+    private init(channel: any Channel, children: ConnectionSet, socketFile: UnixSocketFile?) {
         self.channel = channel
         self.children = children
+        self.socketFile = socketFile
     }
 
     /// Binds the address and begins to accept; must not be called on an event loop.
@@ -28,22 +31,35 @@ public final class Listener: Sendable {
             })
         let bootstrap = ServerBootstrap(group: registry.group)
             .serverChannelOption(.backlog, value: Limits.acceptBacklog)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(
                 .writeBufferWaterMark,
                 value: .init(
                     low: Limits.channelWaterMarks.low, high: Limits.channelWaterMarks.high)
             )
             .childChannelInitializer { acceptor.accept($0) }
+        let address = configuration.address
+        var socketFile: UnixSocketFile?
+        if case .unix(let path) = address { socketFile = try UnixSocketFile(path) }
         do {
-            let channel = try bootstrap.bind(host: configuration.host, port: configuration.port)
-                .wait()
-            return Listener(channel: channel, children: children)
+            let channel = try bind(bootstrap, address, configuration.reusesPort).wait()
+            return Listener(channel: channel, children: children, socketFile: socketFile)
         } catch {
-            let address = "\(configuration.host):\(configuration.port)"
-            throw .bind(address: address, reason: "\(error)")
+            throw .bind(address: "\(address)", reason: "\(error)")
+        }
+    }
+
+    private static func bind(
+        _ bootstrap: ServerBootstrap, _ address: ListenerAddress, _ reusesPort: Bool
+    ) -> EventLoopFuture<any Channel> {
+        switch address {
+        case .unix(let path): bootstrap.bind(unixDomainSocketPath: path)
+        case .tcp(let host, let port):
+            bootstrap
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .serverChannelOption(.socketOption(.reusePort), value: reusesPort ? 1 : 0)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                .bind(host: host, port: port)
         }
     }
 
@@ -72,6 +88,7 @@ public final class Listener: Sendable {
     public func close() {
         channel.close(promise: nil)
         wait(channel.closeFuture)
+        socketFile?.remove()
         let open = children.all
         for child in open { child.close(promise: nil) }
         for child in open { wait(child.closeFuture) }

@@ -22,6 +22,10 @@ final class LoopContext: @unchecked Sendable {
     /// What the TLS connections of the loop share.
     let tlsBuffers = TLSBuffers()
     private(set) var connections: [HTTP2Connection] = []
+    /// Calls, unsent bytes of answers, and bytes of incomplete requests of all connections.
+    var callCount = 0
+    var bufferedBytes = 0
+    var partialBytes = 0
     private var dirty: [HTTP2Connection] = []
     private var flushing: [HTTP2Connection] = []
     private var isTurnScheduled = false

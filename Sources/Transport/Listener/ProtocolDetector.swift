@@ -56,6 +56,11 @@ final class ProtocolDetector: ChannelInboundHandler, RemovableChannelHandler, @u
         if event is DrainEvent, !isDecided {
             context.close(promise: nil)
         } else if let handshake = event as? TLSHandshakeEvent {
+            if let fault = handshake.certificateFault {
+                loop.reportFailure(.handshakeFailed(peer: peer.address, reason: fault))
+                context.close(promise: nil)
+                return
+            }
             peer.certificateCommonName = handshake.commonName
             switch handshake.applicationProtocol {
             case "h2": install(.http2, context)

@@ -16,6 +16,8 @@ public enum PeerEvent: Equatable, Sendable, CustomStringConvertible {
     case dialFailed(member: UInt64, channel: PeerChannel, PeerError, count: Int)
     /// Changed certificate files could not be loaded; the old ones stay in use.
     case certificateReloadFailed(reason: String)
+    /// Changed certificate files are in use, or files should be looked at.
+    case certificates(String)
 
     /// One line for the log.
     public var description: String {
@@ -36,6 +38,7 @@ public enum PeerEvent: Equatable, Sendable, CustomStringConvertible {
                 + "\(Self.times(count)): \(error)"
         case .certificateReloadFailed(let reason):
             "changed certificates were not loaded, the old ones stay in use: \(reason)"
+        case .certificates(let text): text
         }
     }
 

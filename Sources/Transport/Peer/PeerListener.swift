@@ -19,9 +19,10 @@ public final class PeerListener: Sendable {
 
     /// Binds the address and begins to accept; must not be called on an event loop.
     ///
-    /// With `isTLS` the settings must have certificates.
+    /// With `isTLS` the settings must have certificates; with `reusesPort` other processes may listen
+    /// on the same port.
     public static func bind(
-        host: String, port: Int, isTLS: Bool, settings: PeerSettings
+        host: String, port: Int, isTLS: Bool, reusesPort: Bool = false, settings: PeerSettings
     ) throws(TransportError) -> PeerListener {
         guard !isTLS || settings.tls != nil else {
             throw .tlsSetting(
@@ -35,6 +36,7 @@ public final class PeerListener: Sendable {
         let bootstrap = ServerBootstrap(group: settings.group)
             .serverChannelOption(.backlog, value: PeerBounds.acceptBacklog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.socketOption(.reusePort), value: reusesPort ? 1 : 0)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.writeBufferWaterMark, value: PeerSockets.waterMark)
             .childChannelOption(.recvAllocator, value: PeerSockets.readAllocator)

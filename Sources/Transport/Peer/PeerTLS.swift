@@ -19,6 +19,11 @@ public struct PeerTLSConfiguration: Sendable {
     public var clientKeyFile: String?
     /// The PEM file of the authorities of all members; nil is the system's, for dialing only.
     public var trustedCAFile: String?
+    /// The file of revocation lists of those authorities, for both directions; nil for none.
+    public var revocationFile: String?
+    /// Whether the certificates of members that this one connects to are checked; not so where every
+    /// member has made its own.
+    public var verifiesServers: Bool
     /// Whether a member that connects without a valid certificate is refused.
     public var requireClientCertificate: Bool
     /// The common names that may connect; none listed is all.
@@ -38,6 +43,7 @@ public struct PeerTLSConfiguration: Sendable {
     public init(
         certificateFile: String, keyFile: String, clientCertificateFile: String? = nil,
         clientKeyFile: String? = nil, trustedCAFile: String? = nil,
+        revocationFile: String? = nil, verifiesServers: Bool = true,
         requireClientCertificate: Bool = true, allowedCommonNames: [String] = [],
         allowedHostnames: [String] = [], skipClientSANVerification: Bool = false,
         minimumVersion: TLSVersion = .tls13, maximumVersion: TLSVersion? = nil,
@@ -48,6 +54,8 @@ public struct PeerTLSConfiguration: Sendable {
         self.clientCertificateFile = clientCertificateFile
         self.clientKeyFile = clientKeyFile
         self.trustedCAFile = trustedCAFile
+        self.revocationFile = revocationFile
+        self.verifiesServers = verifiesServers
         self.requireClientCertificate = requireClientCertificate
         self.allowedCommonNames = allowedCommonNames
         self.allowedHostnames = allowedHostnames
@@ -60,7 +68,8 @@ public struct PeerTLSConfiguration: Sendable {
     fileprivate var accepting: TLSConfiguration {
         TLSConfiguration(
             certificateFile: certificateFile, keyFile: keyFile, trustedCAFile: trustedCAFile,
-            requireClientCertificate: requireClientCertificate, minimumVersion: minimumVersion,
+            revocationFile: revocationFile, requireClientCertificate: requireClientCertificate,
+            minimumVersion: minimumVersion,
             maximumVersion: maximumVersion, cipherSuites: cipherSuites)
     }
 
@@ -69,6 +78,7 @@ public struct PeerTLSConfiguration: Sendable {
         configuration.certificateFile = clientCertificateFile ?? certificateFile
         configuration.keyFile = clientKeyFile ?? keyFile
         configuration.requireClientCertificate = false
+        configuration.verifiesServer = verifiesServers
         return configuration
     }
 }
@@ -93,8 +103,12 @@ public final class PeerTLS: Sendable {
                 "allowed names of peer certificates need peer client certificates to be required")
         }
         let reportReload: @Sendable (TransportEvent) -> Void = { event in
-            guard case .certificateReloadFailed(let reason) = event else { return }
-            report(.certificateReloadFailed(reason: reason))
+            switch event {
+            case .certificateReloadFailed(let reason):
+                report(.certificateReloadFailed(reason: reason))
+            case .certificatesReloaded, .certificateWarning: report(.certificates("\(event)"))
+            default: break
+            }
         }
         self.configuration = configuration
         acceptingSource = try TLSContextSource(
@@ -125,27 +139,14 @@ public final class PeerTLS: Sendable {
     ) -> String? {
         guard configuration.requireClientCertificate else { return nil }
         guard let certificate = SSL_get0_peer_certificate(ssl) else { return "no certificate" }
-        let names = configuration.allowedCommonNames
-        if !names.isEmpty {
-            let name = TLSHandler.commonName(of: ssl) ?? ""
-            guard names.contains(name) else {
-                return "its certificate's common name \"\(name)\" is not allowed here"
-            }
-        }
-        let hosts = configuration.allowedHostnames
-        guard hosts.isEmpty || hosts.contains(where: { matches($0, certificate) }) else {
-            return "its certificate is for none of the host names allowed here"
-        }
+        let rules = CertificateRules(
+            commonNames: configuration.allowedCommonNames,
+            hostnames: configuration.allowedHostnames)
+        if let fault = rules.fault(of: ssl) { return fault }
         guard !configuration.skipClientSANVerification, let remoteIP,
             hasOnlyAddresses(certificate), X509_check_ip_asc(certificate, remoteIP, 0) != 1
         else { return nil }
         return "its certificate is not for \(remoteIP), where it connects from"
-    }
-
-    private static func matches(_ host: String, _ certificate: OpaquePointer) -> Bool {
-        let flags = OpenSSLConstants.noPartialWildcards | OpenSSLConstants.neverCheckSubject
-        return X509_check_ip_asc(certificate, host, 0) == 1
-            || X509_check_host(certificate, host, host.utf8.count, flags, nil) == 1
     }
 
     /// Whether the certificate names IP addresses and no host: where it may be used is then known

@@ -15,9 +15,11 @@ enum TLSPurpose {
     case peerDialing
 }
 
-// Never changed after `init`; OpenSSL guards its reference count itself.
+// @unchecked Sendable: never changed after `init`; OpenSSL guards its reference count itself.
 final class TLSContext: @unchecked Sendable {
     let pointer: OpaquePointer
+    /// What of the files an operator should look at, although they can be used.
+    private(set) var warnings: [String] = []
 
     init(
         _ configuration: TLSConfiguration, purpose: TLSPurpose = .clients
@@ -32,6 +34,7 @@ final class TLSContext: @unchecked Sendable {
         try setVersions(configuration)
         try loadCertificate(configuration)
         try loadAuthorities(configuration)
+        try loadRevocations(configuration)
         if purpose == .peerDialing { try verifyServers(configuration) }
         try setCiphers(configuration.cipherSuites)
         setProtocols(purpose)
@@ -104,7 +107,20 @@ final class TLSContext: @unchecked Sendable {
         }
         SSL_CTX_set_client_CA_list(pointer, names)
         guard configuration.requireClientCertificate else { return }
-        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+        SSL_CTX_set_verify(
+            pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, RevocationLists.verdict)
+    }
+
+    private func loadRevocations(_ configuration: TLSConfiguration) throws(TransportError) {
+        guard let file = configuration.revocationFile else { return }
+        guard let authorities = configuration.trustedCAFile else {
+            throw .tlsSetting("revocation lists need a trusted CA file")
+        }
+        try Self.requireReadable(file)
+        guard let store = SSL_CTX_get_cert_store(pointer),
+            RevocationLists.load(file, into: store)
+        else { throw .tlsFile(path: file, reason: OpenSSLErrors.take()) }
+        warnings = RevocationLists.warnings(in: store, file: file, authorities: authorities)
     }
 
     private func setCiphers(_ names: [String]) throws(TransportError) {
@@ -138,6 +154,7 @@ final class TLSContext: @unchecked Sendable {
 
     /// A dialer checks every server, by the system's authorities where no file names others.
     private func verifyServers(_ configuration: TLSConfiguration) throws(TransportError) {
+        guard configuration.verifiesServer else { return }
         if configuration.trustedCAFile == nil {
             guard SSL_CTX_set_default_verify_paths(pointer) == 1 else {
                 throw .tlsSetting(
@@ -145,7 +162,7 @@ final class TLSContext: @unchecked Sendable {
                         + OpenSSLErrors.take())
             }
         }
-        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, RevocationLists.verdict)
     }
 
     /// Has the handshake fail unless the server's certificate is for this host.

@@ -1,7 +1,7 @@
 // TLSContextSource.swift: the context for new connections, made again when its files change.
 // Belongs here: noticing changed files. Never here: what is in them (TLSContext.swift).
 // etcd reads its certificates anew for each handshake, so operators replace them under a running
-// server.
+// server; authorities and revocation lists, which etcd reads once, follow here too.
 
 import Synchronization
 
@@ -40,7 +40,11 @@ final class TLSContextSource: Sendable {
         let stamps = Self.stamps(configuration)
         let context = try TLSContext(configuration, purpose: purpose)
         state = Mutex(State(context: context, stamps: stamps, checkedNanoseconds: .min))
+        for text in context.warnings { report(.certificateWarning(text)) }
     }
+
+    /// Which of the certificates of this context's clients may connect.
+    var rules: CertificateRules { CertificateRules(hostnames: configuration.allowedHostnames) }
 
     /// The context for a connection that begins at `now`; files are looked at no more than once a
     /// second.
@@ -56,6 +60,8 @@ final class TLSContextSource: Sendable {
             state.stamps = stamps
             do throws(TransportError) {
                 state.context = try TLSContext(configuration, purpose: purpose)
+                report(.certificatesReloaded(file: configuration.certificateFile))
+                for text in state.context.warnings { report(.certificateWarning(text)) }
             } catch {
                 report(.certificateReloadFailed(reason: error.description))
             }
@@ -66,6 +72,7 @@ final class TLSContextSource: Sendable {
     private static func stamps(_ configuration: TLSConfiguration) -> [FileStamp] {
         let paths = [
             configuration.certificateFile, configuration.keyFile, configuration.trustedCAFile,
+            configuration.revocationFile,
         ]
         return paths.compactMap { $0 }.map { path in
             var info = stat()

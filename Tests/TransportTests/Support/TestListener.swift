@@ -44,7 +44,8 @@ final class TestListener {
                 http: { _, _ in DescribingHTTP() }, report: { log.append($0) })
             listener = try Listener.bind(
                 ListenerConfiguration(
-                    host: "127.0.0.1", port: 0, tls: tls, limits: limits, servesRPC: servesRPC),
+                    address: .tcp(host: "127.0.0.1", port: 0), tls: tls, limits: limits,
+                    servesRPC: servesRPC),
                 registry: registry)
         } catch {
             try group.syncShutdownGracefully()
