@@ -71,6 +71,12 @@ final class ClientGroup {
         for case let client as WatchClient in clients { client.settle(revision) }
     }
 
+    /// The world is over: lets go of its calls, which hold clients and processes.
+    func abandonCalls() {
+        calls.forEach { $0.abandon() }
+        calls.removeAll()
+    }
+
     /// Whether any operation is under way.
     var isBusy: Bool { clients.contains { $0.isBusy } }
 
@@ -118,9 +124,7 @@ final class ClientGroup {
 
     /// A process is gone: its calls break.
     func processEnded(_ process: MemberProcess) {
-        for call in calls where call.process === process && call.isListening {
-            call.connectionLost()
-        }
+        for call in calls where call.process === process { call.connectionLost() }
     }
 
     /// Asks under the eyes of the history; `done` learns what the client learns.

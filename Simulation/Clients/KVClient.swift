@@ -73,7 +73,12 @@ final class KVClient: SimulatedClient {
     private func name(_ key: Int) -> [UInt8] { Array("k\(key)".utf8) }
 
     private func put(_ key: [UInt8]) -> Put {
-        var put = Put(key, Array("\(number).\(count).\(world.clientDice.below(1000))".utf8))
+        var value = Array("\(number).\(count).\(world.clientDice.below(1000))".utf8)
+        if workload["size"] > 0 {
+            let size = Int(world.clientDice.within(0...workload["size"]))
+            value += (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ count) }
+        }
+        var put = Put(key, value)
         put.previous = world.clientDice.chance(percent: 30)
         return put
     }

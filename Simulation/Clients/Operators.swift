@@ -45,7 +45,7 @@ final class Operators {
     /// A machine is gone with its disk: its member is removed, and another one added in its place.
     func loseMachine() {
         guard let leader, let core = leader.process?.replica.node, core.membership.voters.count > 2,
-            world.nodes.count < Self.machinesMax, lost(core) == nil,
+            world.nodes.count < Self.machinesMax, isWhole(core),
             let victim = world.faultDice.pick(core.membership.voters),
             let place = world.place(of: victim.rawValue)
         else { return }
@@ -58,6 +58,11 @@ final class Operators {
         replaceLost()
     }
 
+    /// Whether no machine of a member is lost already: two at a time may be more than the others can bear.
+    func isWhole(_ core: RaftNode) -> Bool {
+        lost(core) == nil && !world.nodes.contains(where: \.awaitsIdentity)
+    }
+
     /// A voter whose machine is gone for good.
     private func lost(_ core: RaftNode) -> MemberID? {
         core.membership.members.first { member in
@@ -66,7 +71,7 @@ final class Operators {
     }
 
     /// Goes on until as many members vote as in the beginning.
-    private func replaceLost() {
+    func replaceLost() {
         world.schedule(after: .seconds(1)) { [self] in
             guard !world.plan.isOver else { return }
             guard let core = leader?.process?.replica.node else { return replaceLost() }
@@ -106,7 +111,7 @@ final class Operators {
         ask(place, .memberAdd, request.encoded()) { [self] reply in
             guard case .message(let bytes) = reply else { return }
             do throws(WireError) {
-                let answer = try ReadMembers(decoding: bytes)
+                let answer = try MemberAddResponse(decoding: bytes)
                 join(answer, cluster: world.nodes[place].identity.clusterID, url: url)
             } catch {
                 world.fail("codec", "the answer to a member's addition can't be read: \(error)")
@@ -114,18 +119,14 @@ final class Operators {
         }
     }
 
-    private func join(_ answer: ReadMembers, cluster: UInt64, url: String) {
+    private func join(_ answer: MemberAddResponse, cluster: UInt64, url: String) {
         guard SimulatedNode.place(ofURL: url) == world.nodes.count else { return }
         world.faults.count(.memberAdded)
-        let peers = answer.members.map {
-            MemberRow(
-                id: $0.id, name: "", peerURLs: $0.urls, clientURLs: [],
-                role: $0.isLearner ? .learner : .voter)
-        }
         let node = world.addNode(
             identity: Identity(clusterID: cluster, memberID: answer.added.id), founders: [],
-            peers: peers)
+            peers: answer.members.map(MemberRow.init))
         world.note(.member, node.place, answer.added.id, 0, "added")
+        if world.nodes.contains(where: \.isRetired) { world.marks.reach(.memberReplaced) }
         // Those that heard of it before its machine was there dial it now.
         for other in world.nodes {
             guard let process = other.process, process.knowsMembers else { continue }

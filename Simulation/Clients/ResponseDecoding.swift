@@ -3,6 +3,7 @@
 
 import Transport
 
+@testable import EtcdResponses
 @testable import Server
 
 extension Response {
@@ -10,78 +11,81 @@ extension Response {
     init(to request: Request, _ bytes: [UInt8]) throws(WireError) {
         switch request {
         case .put:
-            let read = try ReadPut(decoding: bytes)
-            self.init(revision: read.header.revision, read.body)
+            let read = try DecodedPut(decoding: bytes)
+            self.init(revision: read.revision, read.body)
         case .range:
-            let read = try ReadRange(decoding: bytes)
-            self.init(revision: read.header.revision, read.body)
+            let read = try DecodedRange(decoding: bytes)
+            self.init(revision: read.revision, read.body)
         case .deleteRange:
-            let read = try ReadDelete(decoding: bytes)
-            self.init(revision: read.header.revision, read.body)
+            let read = try DecodedDeleteRange(decoding: bytes)
+            self.init(revision: read.revision, read.body)
         case .txn:
-            let read = try ReadTxn(decoding: bytes)
+            let read = try DecodedTxn(decoding: bytes)
             self.init(
-                revision: read.header.revision,
-                .txn(succeeded: read.succeeded, answers: read.results.compactMap(\.body)))
+                revision: read.revision,
+                .txn(succeeded: read.succeeded, answers: read.responses.compactMap(\.body)))
         case .compact:
-            self.init(revision: try ReadPlain(decoding: bytes).header.revision, .compact)
+            self.init(revision: try DecodedPlain(decoding: bytes).revision, .compact)
         case .leaseGrant:
-            let read = try ReadLease(decoding: bytes)
-            self.init(revision: read.header.revision, .leaseGrant(id: read.id, ttl: read.ttl))
+            let read = try DecodedLease(decoding: bytes)
+            self.init(revision: read.revision, .leaseGrant(id: read.id, ttl: read.ttl))
         case .leaseRevoke:
-            self.init(revision: try ReadPlain(decoding: bytes).header.revision, .leaseRevoke)
+            self.init(revision: try DecodedPlain(decoding: bytes).revision, .leaseRevoke)
         case .leaseKeepAlive:
-            let read = try ReadLease(decoding: bytes)
-            self.init(revision: read.header.revision, .leaseKeepAlive(ttl: read.ttl))
+            let read = try DecodedLease(decoding: bytes)
+            self.init(revision: read.revision, .leaseKeepAlive(ttl: read.ttl))
         case .leaseTimeToLive:
-            let read = try ReadTimeToLive(decoding: bytes)
+            let read = try DecodedTimeToLive(decoding: bytes)
             self.init(
-                revision: read.header.revision,
+                revision: read.revision,
                 .leaseTimeToLive(ttl: read.ttl, granted: read.granted))
         }
     }
 }
 
-extension ReadKeyValue {
+extension DecodedKeyValue {
     var plain: KeyValue {
         KeyValue(
-            key: key, value: value, createRevision: createRevision, modRevision: modRevision,
+            key: key.array, value: value.array, createRevision: createRevision,
+            modRevision: modRevision,
             version: version, lease: lease)
     }
 }
 
-extension ReadPut {
-    fileprivate var body: ResponseBody { .put(previous: previous?.plain) }
+extension DecodedPut {
+    fileprivate var body: ResponseBody { .put(previous: prevKV?.plain) }
 }
 
-extension ReadRange {
+extension DecodedRange {
     fileprivate var body: ResponseBody {
         .range(RangeAnswer(kvs.map(\.plain), count: Int(count), more: more))
     }
 }
 
-extension ReadDelete {
+extension DecodedDeleteRange {
     fileprivate var body: ResponseBody {
-        .deleteRange(deleted: Int(deleted), previous: previous.map(\.plain))
+        .deleteRange(deleted: Int(deleted), previous: prevKVs.map(\.plain))
     }
 }
 
-extension ReadOperation {
+extension DecodedResponseOp {
     fileprivate var body: ResponseBody? {
         switch self {
-        case .none: nil
+        // No client of the simulator nests transactions.
+        case .none, .txn: nil
         case .range(let read): read.body
         case .put(let read): read.body
-        case .delete(let read): read.body
+        case .deleteRange(let read): read.body
         }
     }
 }
 
-extension ReadEvent {
+extension DecodedEvent {
     var plain: WatchEvent {
+        let kv = kv ?? DecodedKeyValue()
         let change: WatchEvent.Change =
-            isDelete ? .delete(key: kv.key, modRevision: kv.modRevision) : .put(kv.plain)
-        return WatchEvent(change, previous: previous?.plain)
+            type == 1 ? .delete(key: kv.key.array, modRevision: kv.modRevision) : .put(kv.plain)
+        return WatchEvent(change, previous: prevKV?.plain)
     }
 }
 

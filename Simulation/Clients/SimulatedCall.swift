@@ -20,15 +20,15 @@ final class SimulatedCall: ServiceCall {
     /// The server's end can still answer.
     private(set) var isOpen = true
     /// The client still listens.
-    private(set) var isListening = true
+    var isListening: Bool { client != nil }
     /// The request has reached the member: whatever happens then, it may have been carried out.
     private(set) var isDelivered = false
     private var parts: [UInt8] = []
     private var partsExpected = 0
     private var lastArrival = Moment.beginning
     private var lastSending = Moment.beginning
-    private let onMessage: ([UInt8]) -> Void
-    private let onEnd: (RPCStatus) -> Void
+    /// The client's end, which holds the client; nil from the moment it hears of nothing more.
+    private var client: (onMessage: ([UInt8]) -> Void, onEnd: (RPCStatus) -> Void)?
     private var loop: MemberLoop?
 
     init(
@@ -40,8 +40,7 @@ final class SimulatedCall: ServiceCall {
         self.place = place
         self.method = method
         credentials = Credentials(token: token)
-        self.onMessage = onMessage
-        self.onEnd = onEnd
+        client = (onMessage, onEnd)
     }
 
     /// The text of the end of a call that no member took.
@@ -59,14 +58,22 @@ final class SimulatedCall: ServiceCall {
     /// The client hangs up: it learns nothing more.
     func cancel() {
         guard isListening else { return }
-        isListening = false
+        client = nil
         lastSending = max(lastSending, world.now.after(microseconds: latency()))
         world.schedule(at: lastSending) { [self] in
             isOpen = false
-            guard let process, process.isAlive else { return }
-            loop?.front.cancel(holder: holder)
+            if let process, process.isAlive { loop?.front.cancel(holder: holder) }
             holder = nil
+            loop = nil
         }
+    }
+
+    /// The world is over: lets go of both ends, which hold the call themselves.
+    func abandon() {
+        isOpen = false
+        client = nil
+        holder = nil
+        loop = nil
     }
 
     private func latency() -> UInt64 { 50 + world.clientDice.heavyTail(mean: 100) }
@@ -84,12 +91,17 @@ final class SimulatedCall: ServiceCall {
             process = running
             loop = running.loops[world.clientDice.below(running.loops.count)]
             isDelivered = true
-            loop?.front.start(self, method, holder: &holder)
+            attend { front, held in front.start(self, method, holder: &held) }
         }
+        attend { front, held in front.receive(self, method, message, holder: &held) }
+    }
+
+    /// Lets the services work on the call; what they keep with it goes when it is over.
+    private func attend(_ body: (Front, inout AnyObject?) -> Void) {
         guard isOpen, let process, process.isAlive, let loop else { return }
         var held = holder
-        loop.front.receive(self, method, message, holder: &held)
-        if isOpen { holder = held }
+        body(loop.front, &held)
+        holder = isOpen ? held : nil
     }
 
     /// The connection is gone.
@@ -103,9 +115,9 @@ final class SimulatedCall: ServiceCall {
 
     private func end(_ status: RPCStatus) {
         arrive(after: latency()) { [self] in
-            guard isListening else { return }
-            isListening = false
-            onEnd(status)
+            guard let heard = client else { return }
+            client = nil
+            heard.onEnd(status)
         }
     }
 
@@ -126,7 +138,7 @@ final class SimulatedCall: ServiceCall {
         bufferedBytes += bytes.count
         arrive(after: latency()) { [self] in
             bufferedBytes -= bytes.count
-            if isListening { onMessage(bytes) }
+            client?.onMessage(bytes)
             if bufferedBytes == 0, isOpen, let process, process.isAlive {
                 loop?.front.drained(holder: holder)
             }

@@ -4,6 +4,7 @@
 
 import Transport
 
+@testable import EtcdResponses
 @testable import Server
 
 /// One watch, kept up.
@@ -107,40 +108,40 @@ final class WatchClient: SimulatedClient {
 
     private func take(_ bytes: [UInt8]) {
         do throws(WireError) {
-            let response = try ReadWatch(decoding: bytes)
+            let response = try DecodedWatch(decoding: bytes)
             note(response)
         } catch {
             world.fail("codec", "a watch response can't be read: \(error)")
         }
     }
 
-    private func note(_ response: ReadWatch) {
+    private func note(_ response: DecodedWatch) {
         let content: WatchReceipt.Content
-        if response.isCanceled {
+        if response.canceled {
             content = .canceled(compactRevision: response.compactRevision)
-        } else if response.isCreated {
+        } else if response.created {
             content = .created
         } else if response.events.isEmpty {
             content = .progress
         } else {
-            content = .events(response.events.map(\.plain), fragment: response.isFragment)
+            content = .events(response.events.map(\.plain), fragment: response.fragment)
         }
         let attempts = world.clients.history.watches[watch].attempts.count
         world.clients.history.watches[watch].attempts[attempts - 1].receipts.append(
             WatchReceipt(
-                at: world.now.microseconds, revision: response.header.revision, content))
+                at: world.now.microseconds, revision: response.revision, content))
         world.note(
-            .answer, -1, UInt64(number), UInt64(bitPattern: response.header.revision), "watch")
+            .answer, -1, UInt64(number), UInt64(bitPattern: response.revision), "watch")
         switch content {
         case .created:
             isCreated = true
             // From now on: the watch begins after the revision that the answer names.
-            if next == 0 { next = response.header.revision + 1 }
+            if next == 0 { next = response.revision + 1 }
         case .events(let events, let isFragment):
             // A revision that came in part is wanted again as a whole.
             let newest = events.last?.revision ?? 0
             next = max(next, isFragment ? newest : newest + 1)
-        case .progress: next = max(next, response.header.revision + 1)
+        case .progress: next = max(next, response.revision + 1)
         case .canceled(let compacted):
             if compacted > 0 {
                 world.marks.reach(.watchCompacted)

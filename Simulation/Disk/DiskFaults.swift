@@ -6,6 +6,8 @@ struct DiskFaults: Equatable {
     var readErrors: UInt64 = 0
     var writeErrors: UInt64 = 0
     var syncErrors: UInt64 = 0
+    /// Writes to the database file that land on another page of it.
+    var misdirects: UInt64 = 0
     /// Bytes that all files together may have.
     var capacityBytes: UInt64 = 1 << 40
     /// The usual time of a sync, in microseconds.

@@ -29,8 +29,10 @@ final class SimulatedDisk: Disk, @unchecked Sendable {
     var faults = DiskFaults()
     /// Changing operations until the power is gone, with what is under way left half done; nil for never.
     var operationsLeft: Int?
-    /// Bytes on it were changed that were durable: what its member then finds is no rule broken.
+    /// Bytes on it were changed that were durable: its member may forget what it promised, or refuse to start.
     var isSpoiled = false
+    /// Pages of the database file with a turned bit that nobody has written again.
+    private(set) var rottenPages: [UInt32] = []
     /// Faults that happened, by kind.
     var counter: FaultCounter
     private var dice: Dice
@@ -85,13 +87,38 @@ final class SimulatedDisk: Disk, @unchecked Sendable {
         }
     }
 
-    /// Turns a bit of a file over whose name passes a test; returns the file.
-    func flipBit(where matches: (String) -> Bool) -> String? {
-        let found = names.keys.sorted().filter(matches)
-        guard let name = dice.pick(found), case .file(let inode)? = names[name], inode.size > 0
-        else { return nil }
+    /// Turns a bit of one of these files over; false if there is none.
+    func flipBit(in files: [String]) -> Bool {
+        guard let name = dice.pick(files), case .file(let inode)? = names[name], inode.size > 0
+        else { return false }
         inode.flip(dice.below(inode.size), mask: 1 << UInt8(dice.below(8)))
-        return name
+        isSpoiled = true
+        return true
+    }
+
+    /// Pages of the database file.
+    var databasePages: Int { database.map { $0.size / PageLimits.pageBytes } ?? 0 }
+
+    /// Turns a bit of a page of the database file over; it counts from 1.
+    func flipBit(inPage page: UInt32) {
+        let start = (Int(page) - 1) * PageLimits.pageBytes
+        guard let database, start + PageLimits.pageBytes <= database.size else { return }
+        let offset = start + dice.below(PageLimits.pageBytes)
+        database.flip(offset, mask: 1 << UInt8(dice.below(8)))
+        rottenPages.append(page)
+        isSpoiled = true
+    }
+
+    private var database: SimulatedInode? {
+        guard let name = files(where: { $0.hasSuffix("/db") }).first,
+            case .file(let inode)? = names[name]
+        else { return nil }
+        return inode
+    }
+
+    /// The files whose names pass a test, in order.
+    func files(where matches: (String) -> Bool) -> [String] {
+        names.keys.filter(matches).sorted()
     }
 
     /// Bytes of all files.
@@ -214,7 +241,26 @@ final class SimulatedDisk: Disk, @unchecked Sendable {
                 throw .full(path: path)
             }
         }
-        inode.write(bytes, at: offset)
+        let place = misdirected(path, inode, bytes.count, offset)
+        inode.write(bytes, at: place)
+        if !rottenPages.isEmpty, path.hasSuffix("/db") {
+            let whole = place / PageLimits.pageBytes..<(place + bytes.count) / PageLimits.pageBytes
+            rottenPages.removeAll { whole.contains(Int($0) - 1) }
+        }
+    }
+
+    /// Where a write lands: now and then on another page of the database file.
+    private func misdirected(
+        _ path: String, _ inode: SimulatedInode, _ count: Int, _ offset: Int
+    ) -> Int {
+        guard faults.misdirects > 0, path.hasSuffix("/db") else { return offset }
+        let places = (inode.size - count) / PageLimits.pageBytes
+        guard places > 0, dice.chance(perMillion: faults.misdirects) else { return offset }
+        let other = dice.below(places + 1) * PageLimits.pageBytes
+        guard other != offset else { return offset }
+        counter.count(.misdirectedWrite)
+        isSpoiled = true
+        return other
     }
 
     fileprivate func sync(_ path: String, _ inode: SimulatedInode) throws(DiskError) {

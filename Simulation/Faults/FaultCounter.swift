@@ -6,10 +6,11 @@ public enum FaultKind: Int, CaseIterable, Sendable {
     // Network.
     case messageLost, messageDuplicated, connectionReset, halfOpen, partition, oneWayCut, clog
     // Disk.
-    case readError, writeError, syncError, diskFull, diskStall, tornWrite, bitFlip, diskLost
+    case readError, writeError, syncError, diskFull, diskStall, tornWrite, bitFlip,
+        misdirectedWrite, diskLost
     // Process and clock.
     case crash, powerLoss, pause, cleanRestart, clockJump, memberAdded, memberRemoved
-    case memberPromoted, leaderMoved
+    case memberPromoted, leaderMoved, messagesFiltered
 
     /// As reports and scenarios show it.
     public var name: String { "\(self)" }

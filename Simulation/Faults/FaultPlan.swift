@@ -1,6 +1,6 @@
 // FaultPlan.swift: makes the faults of a run happen, and ends them.
-// Belongs here: choosing victims, keeping a quorum's data whole. Never here: what a fault does to a part.
-// The atlas: what damages data for ever (a turned bit) strikes a minority of the machines at most, always the same.
+// Belongs here: choosing victims. Elsewhere: +Disks (disks, and keeping a good copy of everything). Never here:
+// what a fault does to a part.
 
 @testable import Server
 
@@ -25,8 +25,8 @@ final class FaultPlan {
     /// How long the next member stays away that votes, or wins an election; nil if none is to crash.
     private var awaitsVoter: UInt64?
     private var awaitsWinner: UInt64?
-    /// The machines whose data may be damaged.
-    private var spoilable: [Int] = []
+    /// What may be damaged for ever.
+    var atlas = FaultAtlas()
 
     init(world: World) {
         self.world = world
@@ -34,9 +34,7 @@ final class FaultPlan {
 
     /// Lets the rules of the setup begin.
     func begin() {
-        let machines = Array(world.nodes.indices)
-        spoilable = Array(
-            world.faultDice.reordered(machines).prefix((machines.count - 1) / 2))
+        atlas = FaultAtlas(machines: world.faultDice.reordered(Array(world.nodes.indices)))
         for rule in world.setup.rules { schedule(rule) }
     }
 
@@ -60,6 +58,9 @@ final class FaultPlan {
         world.note(.healed, -1)
     }
 
+    /// The world is over: what would have ended never does.
+    func release() { endings = [] }
+
     private func schedule(_ rule: FaultRule) {
         world.schedule(after: world.faultDice.within(rule.every)) { [self] in
             guard !isOver else { return }
@@ -76,6 +77,7 @@ final class FaultPlan {
         case .oneway: oneWay(duration)
         case .flap: flap(duration)
         case .clog: clog(duration)
+        case .filter: filter(duration)
         case .crash: crash(.killed, .crash, duration)
         case .power: power(duration)
         case .blackout: blackout(duration)
@@ -86,13 +88,16 @@ final class FaultPlan {
         case .jump: jump(duration)
         case .slowdisk, .fulldisk, .baddisk: disk(word, duration)
         case .flip: flip()
+        case .misdirect: misdirect(duration)
+        case .rot: rot()
         case .wipe: world.clients.operators.loseMachine()
+        case .lostdisk: loseDisk()
         case .move: world.clients.moveLeader()
         case .churn: world.clients.changeMembers()
         }
     }
 
-    private func band(_ kind: FaultKind, _ places: [Int], _ duration: UInt64) {
+    func band(_ kind: FaultKind, _ places: [Int], _ duration: UInt64) {
         world.faults.count(kind)
         let end = world.now.after(microseconds: duration)
         if bands.count < 10_000 {
@@ -102,7 +107,7 @@ final class FaultPlan {
     }
 
     /// Ends a fault after a while, or when all are healed.
-    private func until(_ duration: UInt64, _ end: @escaping () -> Void) {
+    func until(_ duration: UInt64, _ end: @escaping () -> Void) {
         count += 1
         let number = count
         endings.append((number, end))
@@ -184,9 +189,22 @@ final class FaultPlan {
         }
     }
 
+    private func filter(_ duration: UInt64) {
+        guard let way = pair(), let kind = world.faultDice.pick(MessageFilter.allCases) else {
+            return
+        }
+        let place = Network.way(way.from, way.to)
+        band(.messagesFiltered, [way.from, way.to], duration)
+        world.network.filters[place].append(kind)
+        until(duration) { [self] in
+            guard let at = world.network.filters[place].firstIndex(of: kind) else { return }
+            world.network.filters[place].remove(at: at)
+        }
+    }
+
     // MARK: processes
 
-    private func victim() -> SimulatedNode? {
+    func victim() -> SimulatedNode? {
         world.faultDice.pick(world.nodes.filter { $0.process != nil })
     }
 
@@ -198,6 +216,7 @@ final class FaultPlan {
     private func stop(
         _ node: SimulatedNode, _ end: ProcessEnd, _ kind: FaultKind, _ duration: UInt64
     ) {
+        guard end == .stopped || atlas.mayCrash(node) else { return }
         band(kind, [node.place], duration)
         world.end(node, end)
         until(duration) { [self] in world.start(node) }
@@ -209,6 +228,7 @@ final class FaultPlan {
     }
 
     private func losePower(_ node: SimulatedNode, _ duration: UInt64) {
+        guard atlas.mayCrash(node) else { return }
         let loss = world.faultDice.pick(PowerLoss.allCases) ?? .nothing
         if world.faultDice.chance(percent: 50), let process = node.process {
             // In the midst of a write: what is under way is done in part.
@@ -255,41 +275,5 @@ final class FaultPlan {
         guard let node = victim() else { return }
         band(.clockJump, [node.place], 0)
         node.clock.jump(microseconds: duration, at: world.now)
-    }
-
-    // MARK: disks
-
-    private func disk(_ word: FaultWord, _ duration: UInt64) {
-        guard let node = victim() else { return }
-        let former = node.disk.faults
-        switch word {
-        case .slowdisk:
-            node.disk.faults.syncMicroseconds = world.faultDice.within(
-                UInt64.milliseconds(5)...UInt64.milliseconds(300))
-            band(.diskStall, [node.place], duration)
-        case .fulldisk:
-            node.disk.faults.capacityBytes = node.disk.usedBytes
-            band(.diskFull, [node.place], duration)
-        default:
-            let kind = world.faultDice.below(3)
-            let odds = world.faultDice.within(1000...200_000)
-            if kind == 0 { node.disk.faults.readErrors = odds }
-            if kind == 1 { node.disk.faults.writeErrors = odds }
-            if kind == 2 { node.disk.faults.syncErrors = odds }
-            let kinds: [FaultKind] = [.readError, .writeError, .syncError]
-            band(kinds[kind], [node.place], duration)
-        }
-        until(duration) { node.disk.faults = former }
-    }
-
-    private func flip() {
-        guard let place = world.faultDice.pick(spoilable) else { return }
-        let disk = world.nodes[place].disk
-        // A few at once: most bits of a database are never looked at.
-        let flips = 1 + world.faultDice.below(8)
-        let flipped = (0..<flips).compactMap { _ in disk.flipBit { $0.hasSuffix("/db") } }
-        guard !flipped.isEmpty else { return }
-        disk.isSpoiled = true
-        band(.bitFlip, [place], 0)
     }
 }

@@ -13,6 +13,8 @@ enum FaultWord: String, CaseIterable {
     case flap
     /// One way between two machines is slow.
     case clog
+    /// Messages of one kind don't get through one way.
+    case filter
     /// A process is killed, or its machine loses power, and starts again.
     case crash
     case power
@@ -28,10 +30,16 @@ enum FaultWord: String, CaseIterable {
     case jump
     /// A disk takes long, has no space, returns errors.
     case slowdisk, fulldisk, baddisk
-    /// A bit of a database file turns over, on a minority at most.
+    /// Bits of files turn over: of the database, of its checksums, of the log; on a minority at most.
     case flip
+    /// Writes to a database file land on another page of it, on a minority at most.
+    case misdirect
+    /// Bits of database files turn over on every machine, but never on all in the same page.
+    case rot
     /// A machine with its disk is gone for good; another takes its place.
     case wipe
+    /// A machine loses its disk and starts again under its old address: the members give it a new identity.
+    case lostdisk
     /// Leadership is moved by request.
     case move
     /// A member is added as a learner and promoted, or removed.

@@ -32,6 +32,8 @@ enum Swarm {
         setup.disk.syncMicroseconds = dice.within(scenario.sync)
         setup.disk.stalls = dice.within(scenario.stall)
         setup.disk.stallMicroseconds = dice.within(UInt64.milliseconds(50)...UInt64.seconds(1))
+        setup.scrubbedPages = Int(dice.within(1...16))
+        setup.appendBytesMax = dice.chance(percent: 50) ? 1 << 20 : Int(dice.within(1...2000))
         setup.workloads = scenario.workloads
         setup.rules = scenario.rules.filter { _ in
             dice.chance(percent: 60) || scenario.keepsAllRules

@@ -27,7 +27,7 @@ extension Network {
         // What tells a member of its removal may still be on its way.
         process.after(microseconds: .seconds(2)) { process in
             for link in gone where link.isWanted {
-                let isBack = process.directory.members.contains {
+                let isBack = process.directory.reachable.contains {
                     process.world.place(of: $0.id) == link.acceptor
                 }
                 guard !isBack else { continue }
@@ -66,7 +66,8 @@ extension Network {
         let hello = PeerHello(
             identity: PeerIdentity(
                 clusterID: dialer.node.identity.clusterID,
-                memberID: dialer.node.identity.memberID, name: dialer.node.name),
+                memberID: dialer.node.identity.memberID, name: dialer.node.name,
+                url: SimulatedNode.peerURL(dialer.node.place)),
             to: acceptor.node.identity.memberID,
             channel: link.channel == .log ? .log : .forward)
         switch acceptor.directory.admits(hello) {
@@ -76,6 +77,10 @@ extension Network {
             link.epoch += 1
             link.underWay = 0
             if link.channel == .forward { dialer.add(.forwardReady) }
+            if acceptor.directory.isStranger(hello.from) {
+                world.marks.reach(.strangerAdmitted)
+                update(acceptor, acceptor.directory.reachable)
+            }
         case .refuse(.removedMember, _):
             world.marks.reach(.removedMemberTold)
             world.end(dialer.node, .removed)

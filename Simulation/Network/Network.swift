@@ -34,6 +34,8 @@ final class Network {
     var blocks = [Int](repeating: 0, count: 64 * 64)
     /// Added to the time of a packet on a way.
     var delays = [UInt64](repeating: 0, count: 64 * 64)
+    /// Kinds of messages that don't get through, by way.
+    var filters = [[MessageFilter]](repeating: [], count: 64 * 64)
 
     init(world: World, settings: NetworkSettings, dice: Dice) {
         self.world = world
@@ -67,6 +69,10 @@ final class Network {
         guard let to = world.place(of: message.to.rawValue) else { return }
         let link = link(process.node.place, to, .log)
         guard link.isUp, link.underWay < settings.capacity else { return }
+        let filters = filters[Self.way(process.node.place, to)]
+        if !filters.isEmpty, filters.contains(where: { $0.stops(message.body) }) {
+            return world.faults.count(.messageLost)
+        }
         if dice.chance(perMillion: settings.losses) {
             return world.faults.count(.messageLost)
         }

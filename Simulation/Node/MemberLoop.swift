@@ -56,7 +56,10 @@ final class MemberLoop: LoopEnvironment {
     }
 
     /// Lets go of the services, which hold this loop as their environment.
-    func close() { services = nil }
+    func close() {
+        services?.abandon()
+        services = nil
+    }
 
     // MARK: LoopEnvironment
 

@@ -30,6 +30,9 @@ extension MemberProcess {
         }
     }
 
+    /// The files of the log in use, oldest first; the last one is being written.
+    var segmentPaths: [String] { store.log.segments.map(\.file.path) }
+
     /// Begins to save what is queued, on a disk whose power is about to go.
     func writeInVain() { _ = write() }
 
@@ -82,6 +85,7 @@ extension MemberProcess {
     }
 
     private func lookAtCheckpoint() {
+        scrub()
         checkpointLooks += 1
         guard checkpoint == nil, checkpointTicket == nil else { return }
         let isDue =
@@ -90,6 +94,22 @@ extension MemberProcess {
         guard isDue else { return }
         checkpointLooks = 0
         beginCheckpoint()
+    }
+
+    /// Looks at some pages of the database file.
+    private func scrub() {
+        do throws(StorageError) {
+            let result = try store.pages.scrub(from: scrubPage, count: world.setup.scrubbedPages)
+            scrubPage = result.nextPage ?? 1
+            for page in result.badPages {
+                world.marks.reach(.scrubFoundDamage)
+                add(
+                    .damaged(.corruptPage(page: page, reason: "its bytes in the file have changed"))
+                )
+            }
+        } catch {
+            scrubPage = 1
+        }
     }
 
     private func beginCheckpoint() {

@@ -13,6 +13,7 @@ struct SnapshotDesk {
     /// The one it receives; stays once it is complete.
     var isReceiving = false
     var nextFetch = Tick(milliseconds: 0)
+    var trust = SnapshotTrust()
 
     static let sendersMax = 2
     static let retryMilliseconds: UInt64 = 500
@@ -49,15 +50,32 @@ final class SnapshotTransfer {
         guard isPossible, source.snapshots.sending < SnapshotDesk.sendersMax,
             let have = SnapshotHave(decoding: staging.have.encoded())
         else { return fail() }
+        guard
+            let opened = sending({ (pages) throws(StorageError) in
+                try pages.openSnapshotSource(for: have)
+            })
+        else { return fail() }
+        reader = opened
         source.snapshots.sending += 1
+        guard let state = StoreState(decoding: opened.state.encoded()) else { return fail() }
         do throws(StorageError) {
-            let opened = try source.store.pages.openSnapshotSource(for: have)
-            reader = opened
-            guard let state = StoreState(decoding: opened.state.encoded()) else { return fail() }
             try staging.begin(state)
             next()
         } catch {
-            fail()
+            fail(error)
+        }
+    }
+
+    /// What the source's end does; nil if it can't, of which the target learns no more than that.
+    private func sending<Result>(
+        _ body: (PageStore) throws(StorageError) -> Result
+    ) -> Result? {
+        do throws(StorageError) {
+            return try body(source.store.pages)
+        } catch {
+            source.world.note(
+                .snapshotFetched, source.node.place, 0, 2, "not sent: \(error)")
+            return nil
         }
     }
 
@@ -72,8 +90,13 @@ final class SnapshotTransfer {
         guard isPossible else { return fail() }
         let resume = max(source.node.pausedUntil, target.node.pausedUntil)
         if resume > world.now { return world.schedule(at: resume) { [self] in deliver() } }
+        guard let reader,
+            let piece = sending({ (_) throws(StorageError) in
+                try reader.next(bytesMax: SnapshotDesk.pieceBytes)
+            })
+        else { return fail() }
         do throws(StorageError) {
-            if let piece = try reader?.next(bytesMax: SnapshotDesk.pieceBytes) {
+            if let piece {
                 try staging.add(piece)
                 return next()
             }
@@ -83,7 +106,7 @@ final class SnapshotTransfer {
             world.marks.reach(.snapshotFetched)
             world.end(target.node, .reinstall)
         } catch {
-            fail()
+            fail(error)
         }
     }
 
@@ -92,9 +115,14 @@ final class SnapshotTransfer {
         reader = nil
     }
 
-    private func fail() {
+    /// - Parameter error: what was wrong at the target's end; nil if nothing came any more.
+    private func fail(_ error: StorageError? = nil) {
         end()
         guard target.isAlive else { return }
+        if let error {
+            target.snapshots.trust.failed(error)
+            target.world.note(.snapshotFetched, target.node.place, 0, 1, "failed: \(error)")
+        }
         target.world.marks.reach(.snapshotBrokenOff)
         target.snapshots.isReceiving = false
         target.snapshots.nextFetch = target.tick.advanced(
@@ -118,7 +146,9 @@ extension MemberProcess {
         snapshots.isReceiving = true
         let delay = world.network.latency(from: node.place, to: place)
         after(microseconds: delay) { process in
-            guard let transfer = SnapshotTransfer(from: source, to: process, damage: damage)
+            guard
+                let transfer = SnapshotTransfer(
+                    from: source, to: process, damage: process.snapshots.trust.doubting(damage))
             else {
                 process.snapshots.isReceiving = false
                 return

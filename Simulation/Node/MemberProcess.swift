@@ -56,7 +56,11 @@ final class MemberProcess {
     var checkpointTicket: LogTicket?
     var checkpointLooks = 0
     var isHurried = false
+    /// The page that the next scrub begins with.
+    var scrubPage: UInt32 = 1
     var snapshots = SnapshotDesk()
+    /// Machines without an identity that asked this member for one, by the number of their question.
+    var newcomers: [SimulatedNode] = []
 
     static let directoryPath = "data"
 
@@ -85,9 +89,11 @@ final class MemberProcess {
         settings.loopCount = setup.loopCount
         settings.compactionBatchLimit = setup.compactionBatch
         settings.executor.minimumLeaseTTL = 1
+        settings.appendBytesMax = setup.appendBytesMax
         self.settings = settings
         let directory = PeerDirectory(
-            node.founders + node.peers, isFounding: !node.founders.isEmpty && store.isBlank)
+            node.founders + node.peers, isFounding: !node.founders.isEmpty && store.isBlank,
+            status: status)
         self.directory = directory
         let output = ProcessOutput(loopCount: settings.loopCount)
         self.output = output

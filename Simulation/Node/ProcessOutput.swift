@@ -35,7 +35,13 @@ final class ProcessOutput: ReplicaOutput {
         traffic[place(of: member)].answers.append(answer)
     }
 
-    func answer(_ content: ForwardedAnswer.Content, toNewcomer number: UInt64) {}
+    func answer(_ content: ForwardedAnswer.Content, toNewcomer number: UInt64) {
+        guard let process else { return }
+        let world = process.world
+        let node = process.newcomers[Int(number)]
+        let delay = world.network.latency(from: process.node.place, to: node.place)
+        world.schedule(after: delay) { world.take(content, for: node) }
+    }
 
     func fetchSnapshot(from member: UInt64) {
         process?.fetchSnapshot(from: member, damage: nil)
@@ -59,7 +65,7 @@ final class ProcessOutput: ReplicaOutput {
             process.knowsMembers = true
             process.directory.set(rows, removed: removed)
             if rows.contains(where: { $0.id == process.node.identity.memberID }) {
-                world.network.update(process, rows)
+                world.network.update(process, process.directory.reachable)
             }
         case .removed: process.ending = .removed
         case .stopped(let error): process.ending = .failed("\(error)")

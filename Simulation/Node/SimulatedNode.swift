@@ -25,6 +25,8 @@ final class SimulatedNode {
     var starts = 0
     /// The member was removed from the cluster, or lost its disk: it never runs again as what it was.
     var isRetired = false
+    /// Its disk was lost, and the others have not given it a new identity yet.
+    var awaitsIdentity = false
     /// The process is held back: nobody starts it again on its own.
     var isHeldDown = false
 

@@ -14,11 +14,16 @@ public struct PlantedBug: Sendable {
     public let name: String
     /// What goes wrong.
     public let summary: String
+    /// The scenarios in which it can show soonest; empty for any.
+    public let scenarios: [String]
 
     /// Every mistake there is.
     public static var all: [PlantedBug] {
         #if SIMULATION
-            return summaries.map { PlantedBug(name: $0.name, summary: $0.summary) }
+            return summaries.map { item in
+                let found = focus.first { $0.names.contains(item.name) }?.scenarios ?? []
+                return PlantedBug(name: item.name, summary: item.summary, scenarios: found)
+            }
         #else
             return []
         #endif
@@ -35,6 +40,30 @@ public struct PlantedBug: Sendable {
     }
 
     #if SIMULATION
+        private static let focus: [(names: [String], scenarios: [String])] = [
+            (
+                [
+                    "oldTermCommit", "votesTwice", "votesForShorterLog", "commitPastMatch",
+                    "heartbeatCommitsUnproven", "leadsBeforeOwnVote", "durableNotLowered",
+                    "voteNotSaved", "timeoutDrawnOnce", "voteForgotten",
+                ], ["elections"]
+            ),
+            (["quorumOfOldMembers"], ["members"]),
+            (["pageChecksumIgnored"], ["corruption"]),
+            (["snapshotNotProved"], ["corruption", "snapshot"]),
+            (["recoveryWithoutIntent"], ["compaction", "snapshot"]),
+            (["tipNotCut"], ["kv", "snapshot", "elections"]),
+            (["orphanAnswered", "readJoinsRound"], ["kv", "elections"]),
+            (["forwardedTwice"], ["kv"]),
+            (
+                [
+                    "leaseHalved", "leaseRenewalIgnored", "leaseKeysForgotten",
+                    "leaseEndsWithLeader",
+                ],
+                ["lease"]
+            ),
+        ]
+
         private static let summaries: [(name: String, summary: String)] = [
             (
                 "oldTermCommit",

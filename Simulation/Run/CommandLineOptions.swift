@@ -37,6 +37,8 @@ struct CommandLineOptions {
     var plant: PlantedBug?
     /// Where the table of planted bugs goes.
     var ledger: String?
+    /// Measures the simulator's own speed.
+    var wantsFigures = false
     var wantsHelp = false
 
     static let help = """
@@ -55,6 +57,7 @@ struct CommandLineOptions {
           --no-files        leave no files of a failing seed
           --plant NAME      plant a mistake, to see it found
           --ledger FILE     look for every planted mistake and write the table
+          --figures         measure how fast the simulator and its checkers are
         """
 
     init(_ arguments: [String]) throws(OptionError) {
@@ -80,6 +83,7 @@ struct CommandLineOptions {
             case "--no-files": leavesNoFiles = true
             case "--plant": plant = try Self.bug(try Self.value(flag, &rest))
             case "--ledger": ledger = try Self.value(flag, &rest)
+            case "--figures": wantsFigures = true
             case "--help", "-h": wantsHelp = true
             default:
                 throw OptionError(description: "unknown flag \(flag): --help lists those there are")

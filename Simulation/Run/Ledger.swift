@@ -12,6 +12,9 @@ private struct LedgerLine {
     let seeds: UInt64?
     /// Which rule was broken.
     let rule: String
+
+    /// The scenarios that were searched.
+    var place: String { bug.scenarios.isEmpty ? "all" : bug.scenarios.joined(separator: ", ") }
 }
 
 /// Runs the ledger.
@@ -36,7 +39,10 @@ struct Ledger {
             System.say(
                 "\(bug.name): \(line.seeds.map { "seed \($0), \(line.rule)" } ?? "not found")")
         }
-        guard System.write(Self.table(lines), toFile: path) else {
+        guard
+            System.write(
+                Self.table(lines, seconds: Int(options.seconds)), toFile: path)
+        else {
             System.complain("\(path): can't be written")
             return false
         }
@@ -50,7 +56,10 @@ struct Ledger {
             "--plant", bug.name, "--from", "\(Self.firstSeed)", "--count", "1000000", "--time",
             "\(Int(options.seconds))", "--folder", options.folder, "--no-minimise", "--no-files",
         ]
-        for scenario in options.scenarios { arguments += ["--scenario", scenario] }
+        let focus = bug.scenarios.map { "\(options.folder)/\($0).txt" }
+        for scenario in options.scenarios.isEmpty ? focus : options.scenarios {
+            arguments += ["--scenario", scenario]
+        }
         _ = System.runSelf(arguments, output: file)
         for line in (System.read(file) ?? "").split(separator: "\n") where line.hasPrefix("seed ") {
             let words = line.split(separator: " ", maxSplits: 2)
@@ -62,24 +71,27 @@ struct Ledger {
         return LedgerLine(bug: bug, seeds: nil, rule: "")
     }
 
-    private static func table(_ lines: [LedgerLine]) -> String {
+    private static func table(_ lines: [LedgerLine], seconds: Int) -> String {
         let found = lines.compactMap(\.seeds).sorted()
         let median = found.isEmpty ? 0 : found[found.count / 2]
         let rows = lines.map { line in
             "| `\(line.bug.name)` | \(line.bug.summary) | \(line.seeds.map(String.init) ?? "not found") "
-                + "| \(line.rule) |"
+                + "| \(line.rule) | \(line.place) |"
         }
         return """
             # The ledger of planted bugs
 
             Each line is a mistake that a simulation build can switch on (`martlet-sim --plant NAME`), the
-            number of seeds until the simulator noticed, and the rule by which it did. Seeds begin with \
-            \(firstSeed) and go round the scenarios. `make sim-ledger` writes this file.
+            number of seeds until the simulator noticed, the rule by which it did, and the scenarios that were
+            searched. Seeds begin with \(firstSeed) and go round these. `make sim-ledger` writes this file; TIME is
+            what each bug may take, and a bug not found needs more seeds than that, or a moment that no fault waits
+            for yet. What no checker can see is in Simulation.md.
 
-            \(found.count) of \(lines.count) found; the median is \(median) seeds.
+            With at most \(seconds) seconds for each bug: \(found.count) of \(lines.count) found; the median is \
+            \(median) seeds.
 
-            | bug | what goes wrong | seeds | noticed by |
-            |---|---|---|---|
+            | bug | what goes wrong | seeds | noticed by | scenarios |
+            |---|---|---|---|---|
             \(rows.joined(separator: "\n"))
 
             """

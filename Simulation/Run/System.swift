@@ -19,6 +19,13 @@ enum System {
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
+    /// The most memory that this process ever held; 0 where the system does not tell.
+    static var peakMegabytes: Int {
+        var usage = rusage()
+        return getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0
+            ? Int(usage.ru_maxrss) / 1024 : 0
+    }
+
     /// A number that differs from run to run.
     static var freshSeed: UInt64 {
         var time = timespec()

@@ -12,6 +12,7 @@ do {
         System.say(CommandLineOptions.help)
         exit(0)
     }
+    if options.wantsFigures { exit(try FiguresReport.run() ? 0 : 1) }
     if let path = options.ledger { exit(try Ledger(options).run(to: path) ? 0 : 1) }
     PlantedBug.plant(options.plant)
     var batch = try Batch(options)

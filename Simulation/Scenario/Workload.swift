@@ -42,13 +42,13 @@ public struct Workload: Equatable, Sendable {
         }
     }
 
-    /// The names and usual numbers of a kind; times are in microseconds.
+    /// The names and usual numbers of a kind; times are in microseconds, sizes in bytes.
     static func defaults(_ kind: Kind) -> [(name: String, value: UInt64)] {
         switch kind {
         case .kv:
             [
                 ("clients", 4), ("keys", 8), ("put", 40), ("get", 40), ("txn", 12), ("delete", 8),
-                ("think", .milliseconds(20)),
+                ("think", .milliseconds(20)), ("size", 0),
             ]
         case .watch: [("clients", 2), ("keys", 8), ("life", .seconds(5))]
         case .lease: [("clients", 2), ("ttl", 3), ("renewals", 3)]

@@ -11,6 +11,8 @@ public enum Mark: Int, CaseIterable, Sendable {
     case openFailed, tornTailCut, diskWasFull, damageFound, compactionDone, membersChanged,
         memberRemovedItself
     case unknownOutcome, definiteFailure, watchResumed, watchCompacted, leaseExpired, leaseKept
+    case scrubFoundDamage, snapshotDiscarded, refusedOnDamage, memberReplaced, strangerAdmitted,
+        diskLossMended
     case txnSucceeded, txnFailed, learnerPromoted, logTruncated
 
     /// As reports show it.

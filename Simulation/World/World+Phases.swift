@@ -25,7 +25,7 @@ extension World {
 
     /// Runs all of it; `failure` says what came out.
     func runAll() {
-        defer { forgetEvents() }
+        defer { release() }
         clients.begin()
         plan.begin()
         run(until: now.after(microseconds: setup.safetyMicroseconds))
@@ -72,7 +72,8 @@ extension World {
         let voters = membership.voters.compactMap { place(of: $0.rawValue) }
         let isChanging =
             membership.isJoint || voters.count != membership.voters.count
-            || nodes.contains { $0.disk.isSpoiled } || nodes.count > setup.members
+            || nodes.contains { $0.disk.isSpoiled || $0.awaitsIdentity }
+            || nodes.count > setup.members || voters.contains { nodes[$0].isRetired }
         guard !isChanging else { return nodes.filter { !$0.isRetired }.map(\.place) }
         return faultDice.reordered(voters).prefix(voters.count / 2 + 1).sorted()
     }
@@ -99,11 +100,12 @@ extension World {
         let end = now.after(microseconds: setup.livenessMicroseconds)
         while now < end, failure == nil {
             run(until: now.after(microseconds: .seconds(1)))
-            if !clients.isBusy, isConverged { return judge() }
+            if !clients.isBusy, isConverged, isUndamaged { return judge() }
         }
         guard failure == nil else { return }
         let places = nodes.filter { !$0.isRetired }.map { node in
             "\(node.name) at \(node.process?.status.applied ?? 0)"
+                + (node.process?.replica.damage.map { ", damaged: \($0)" } ?? "")
         }
         fail(
             "convergence", "members did not reach the same entry: \(places.joined(separator: ", "))"
@@ -122,6 +124,13 @@ extension World {
         }
         guard failure == nil else { return }
         readEverything()
+        // The leader's own work may have gone on meanwhile.
+        let end = now.after(microseconds: setup.livenessMicroseconds)
+        while failure == nil, now < end, !isConverged { run(until: now.after(microseconds: 500)) }
+        guard failure == nil, isConverged else {
+            return fail(
+                "convergence", "members are never at the same entry, though nothing is asked")
+        }
         clients.settle(revision)
         do throws(StorageError) {
             var contents: [FinalContent] = []
@@ -130,6 +139,7 @@ extension World {
             }
             let terms = LeaseTerms(driftPerMillion: 2 * setup.clockDriftPerMillion)
             let violations = HistoryChecker.check(clients.history, terms: terms, contents: contents)
+            try comparePages()
             if let first = violations.first { fail(first.rule.rawValue, "\(first)") }
             for check in checks {
                 if let found = check(self, contents) { fail(found.rule, found.text) }
@@ -155,7 +165,31 @@ extension World {
 
     /// The machines that should agree at the end.
     private var lasting: [SimulatedNode] {
-        nodes.filter { !$0.isRetired && !$0.disk.isSpoiled }
+        nodes.filter { !$0.isRetired }
+    }
+
+    /// Whether every page of every file is what it should be; members learn of those that are not.
+    private var isUndamaged: Bool {
+        // All members look, for each can then see to it.
+        lasting.map { $0.process?.isFileWhole ?? false }.allSatisfy { $0 }
+    }
+
+    /// Compares the databases byte by byte, not by the sums that members keep themselves.
+    private func comparePages() throws(StorageError) {
+        var first: (name: String, pages: [UInt64])?
+        for node in lasting {
+            guard let pages = try node.process?.pageSums() else { continue }
+            guard let known = first else {
+                first = (node.name, pages)
+                continue
+            }
+            guard known.pages != pages else { continue }
+            let page = zip(known.pages, pages).enumerated().first { $1.0 != $1.1 }?.offset
+            return fail(
+                "equal bytes",
+                "\(known.name) and \(node.name) differ in "
+                    + (page.map { "page \($0 + 1)" } ?? "their number of pages"))
+        }
     }
 
     private var isConverged: Bool {

@@ -82,9 +82,13 @@ public final class World {
         if failure == nil, !isDone() { now = max(now, end) }
     }
 
-    /// Lets go of what will never happen, and of calls that will never end: both hold the world itself.
-    func forgetEvents() {
+    /// Lets go of what will never happen, and of calls that will never end.
+    ///
+    /// Both hold parts of the world that hold them. What came out of the run, and what the members hold, stays.
+    func release() {
         queue = EventQueue()
+        plan.release()
+        clients.abandonCalls()
         for node in nodes { for loop in node.process?.loops ?? [] { loop.close() } }
     }
 
@@ -136,12 +140,18 @@ public final class World {
 
     /// Starts a process on a machine, unless one runs or the machine is to stay down.
     func start(_ node: SimulatedNode) {
-        guard node.process == nil, !node.isRetired, !node.isHeldDown else { return }
+        guard node.process == nil, !node.isRetired, !node.isHeldDown, !node.awaitsIdentity else {
+            return
+        }
         do throws(StorageError) {
             let process = try MemberProcess(world: self, node: node)
             node.process = process
             if process.store.tornTail != nil { marks.reach(.tornTailCut) }
-            if case .installed = process.store.installed { marks.reach(.snapshotInstalled) }
+            switch process.store.installed {
+            case .nothing: break
+            case .installed: marks.reach(.snapshotInstalled)
+            case .discarded: marks.reach(.snapshotDiscarded)
+            }
             note(.started, node.place, UInt64(node.starts), process.store.log.lastIndex)
             invariants.started(process)
             process.start()
@@ -149,6 +159,7 @@ public final class World {
             marks.reach(.openFailed)
             node.disk.processEnded()
             note(.ended, node.place, 1, 0, "can't open: \(error)")
+            if error.isDamage, node.disk.isSpoiled { return giveUp(node) }
             let faults = node.disk.faults
             let isExplained =
                 faults.readErrors + faults.writeErrors + faults.syncErrors > 0
@@ -158,6 +169,13 @@ public final class World {
             }
             startLater(node, after: .seconds(1))
         }
+    }
+
+    /// A member refuses to start on what is left of its data: whoever runs the cluster replaces it.
+    private func giveUp(_ node: SimulatedNode) {
+        marks.reach(.refusedOnDamage)
+        node.isRetired = true
+        clients.operators.replaceLost()
     }
 
     func startLater(_ node: SimulatedNode, after delay: UInt64) {
@@ -191,6 +209,16 @@ public final class World {
             startLater(node, after: .seconds(1) + processDice.within(0...UInt64.seconds(1)))
         case .removed: node.isRetired = true
         case .killed, .powerLost, .stopped: break
+        }
+    }
+}
+
+extension StorageError {
+    /// Whether bytes are not what they should be.
+    fileprivate var isDamage: Bool {
+        switch self {
+        case .corrupt, .corruptPage: true
+        case .busy, .disk, .incompatible, .unfinished, .occupied, .sqlite: false
         }
     }
 }

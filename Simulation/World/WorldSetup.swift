@@ -19,6 +19,10 @@ struct WorldSetup {
     var checkpointOverlayBytes = 256 << 10
     var looksPerCheckpoint = 20
     var checkpointPagesPerStep: UInt64 = 64
+    /// Pages of the database file that are compared with their checksums at each look.
+    var scrubbedPages = 4
+    /// Bytes of entries in one append message.
+    var appendBytesMax = 1 << 20
     var logRetentionBytes = 256 << 10
     /// Millionths by which clocks may be wrong, either way.
     var clockDriftPerMillion: UInt64 = 0

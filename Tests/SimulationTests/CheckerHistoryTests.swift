@@ -1,7 +1,7 @@
 // CheckerHistoryTests.swift: true histories are accepted, and a search agrees on false ones.
 // Belongs here: random histories from seeds. Never here: hand-made ones (CheckerMutationTests).
 import Raft
-import Simulation
+@testable import Simulation
 import Testing
 
 @Suite("checkers: random histories")

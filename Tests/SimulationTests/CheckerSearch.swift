@@ -1,7 +1,7 @@
 // CheckerSearch.swift: tries every order of a small history, one call after the other.
 // Belongs here: the search. Never here: the revision order, which the real checker relies on.
 // Source: Wing and Gong (1993), with Lowe's memory of states (2017).
-import Simulation
+@testable import Simulation
 
 /// Decides linearizability by search; independent of LinearizabilityChecker and its model.
 struct SearchChecker {
