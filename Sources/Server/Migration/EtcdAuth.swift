@@ -1,0 +1,225 @@
+// EtcdAuth.swift: users, roles, permissions and whether they are asked, in etcd's buckets and in our tables.
+// Belongs here: both directions. Never here: what a permission allows (Auth/).
+// Source: messages.tsv, package authpb; etcdctl.md part 4. Password hashes are bcrypt's text on both sides.
+
+internal import Storage
+
+/// A user (authpb.User).
+struct EtcdUser: WireMessage {
+    /// authpb.UserAddOptions.
+    struct Options: WireMessage {
+        var hasNoPassword = false
+
+        mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+            while let field = try reader.nextField() {
+                switch field.number {
+                case 1: hasNoPassword = try reader.bool(field)
+                default: try reader.skip(field)
+                }
+            }
+        }
+
+        func encode(into writer: inout ProtoWriter) { writer.bool(1, hasNoPassword) }
+    }
+
+    var name = Bytes()
+    var password = Bytes()
+    var roles: [Bytes] = []
+    var options: Options?
+
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: name = try reader.bytes(field)
+            case 2: password = try reader.bytes(field)
+            case 3: roles.append(try reader.bytes(field))
+            case 4:
+                var given = options ?? Options()
+                try reader.message(field, into: &given)
+                options = given
+            default: try reader.skip(field)
+            }
+        }
+    }
+
+    func encode(into writer: inout ProtoWriter) {
+        writer.bytes(1, name)
+        writer.bytes(2, password)
+        for role in roles { writer.bytes(3, role, keepsDefault: true) }
+        if let options { writer.message(4, options) }
+    }
+}
+
+/// A role (authpb.Role).
+struct EtcdRole: WireMessage {
+    /// authpb.Permission.
+    struct Permission: WireMessage {
+        var kind: Int32 = 0
+        var key = Bytes()
+        var rangeEnd = Bytes()
+
+        mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+            while let field = try reader.nextField() {
+                switch field.number {
+                case 1: kind = try reader.int32(field)
+                case 2: key = try reader.bytes(field)
+                case 3: rangeEnd = try reader.bytes(field)
+                default: try reader.skip(field)
+                }
+            }
+        }
+
+        func encode(into writer: inout ProtoWriter) {
+            writer.int32(1, kind)
+            writer.bytes(2, key)
+            writer.bytes(3, rangeEnd)
+        }
+    }
+
+    var name = Bytes()
+    var permissions: [Permission] = []
+
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: name = try reader.bytes(field)
+            case 2: try reader.messages(field, into: &permissions)
+            default: try reader.skip(field)
+            }
+        }
+    }
+
+    func encode(into writer: inout ProtoWriter) {
+        writer.bytes(1, name)
+        for permission in permissions { writer.message(2, permission) }
+    }
+}
+
+/// Everything about auth that a store keeps, logins apart.
+struct EtcdAuth: Equatable {
+    var isEnabled = false
+    var revision: UInt64 = 1
+    var users: [AuthUserRow] = []
+    var roles: [AuthRoleRow] = []
+
+    private static let authBucket = "auth"
+    private static let usersBucket = "authUsers"
+    private static let rolesBucket = "authRoles"
+    private static let enabledKey = Array("authEnabled".utf8)
+    private static let revisionKey = Array("authRevision".utf8)
+
+    init() {}
+
+    // MARK: etcd's buckets
+
+    init(_ bolt: BoltDatabase) throws(BoltError) {
+        if let cursor = try bolt.bucket(Self.authBucket) {
+            while try cursor.next() {
+                if cursor.key.elementsEqual(Self.enabledKey) {
+                    isEnabled = cursor.value.first == 1
+                } else if cursor.key.elementsEqual(Self.revisionKey) {
+                    guard let number = EtcdNumber.read(cursor.value) else {
+                        throw .damaged(
+                            page: cursor.pageNumber, reason: "the auth revision is not a number")
+                    }
+                    revision = max(1, number)
+                }
+            }
+        }
+        if let cursor = try bolt.bucket(Self.usersBucket) {
+            while try cursor.next() { users.append(try Self.user(cursor)) }
+        }
+        if let cursor = try bolt.bucket(Self.rolesBucket) {
+            while try cursor.next() { roles.append(try Self.role(cursor)) }
+        }
+    }
+
+    private static func user(_ cursor: BoltCursor) throws(BoltError) -> AuthUserRow {
+        let user: EtcdUser = try cursor.message("a user")
+        guard !user.name.isEmpty, cursor.key.elementsEqual(user.name.array) else {
+            throw .damaged(page: cursor.pageNumber, reason: "a user has two names")
+        }
+        return AuthUserRow(
+            name: user.name.array, hash: user.password.array,
+            hasNoPassword: user.options?.hasNoPassword ?? false, roles: user.roles.map(\.array))
+    }
+
+    private static func role(_ cursor: BoltCursor) throws(BoltError) -> AuthRoleRow {
+        let role: EtcdRole = try cursor.message("a role")
+        guard !role.name.isEmpty, cursor.key.elementsEqual(role.name.array) else {
+            throw .damaged(page: cursor.pageNumber, reason: "a role has two names")
+        }
+        var row = AuthRoleRow(name: role.name.array)
+        for permission in role.permissions {
+            guard let kind = AuthPermissionRow.Kind(rawValue: Int64(permission.kind)) else {
+                throw .damaged(
+                    page: cursor.pageNumber, reason: "a permission of kind \(permission.kind)")
+            }
+            row.permissions.append(
+                AuthPermissionRow(
+                    key: permission.key.array, rangeEnd: permission.rangeEnd.array, kind: kind))
+        }
+        return row
+    }
+
+    /// The entries of the three buckets, by their names.
+    var buckets: [(name: String, entries: [(key: [UInt8], value: [UInt8])])] {
+        [
+            (
+                Self.authBucket,
+                [
+                    (Self.enabledKey, [isEnabled ? 1 : 0]),
+                    (Self.revisionKey, EtcdNumber.bytes(revision)),
+                ]
+            ),
+            (Self.usersBucket, users.map { ($0.name, EtcdUser($0).encoded()) }),
+            (Self.rolesBucket, roles.map { ($0.name, EtcdRole($0).encoded()) }),
+        ]
+    }
+
+    // MARK: our tables
+
+    init(on connection: Connection) throws(StorageError) {
+        guard try AuthTable.exists(on: connection) else { return }
+        let table = try AuthTable(connection: connection)
+        isEnabled = try table.isEnabled()
+        revision = try table.revision()
+        users = try table.users()
+        roles = try table.roles()
+    }
+
+    /// Writes all of it; inside the caller's transaction, into tables without any.
+    func write(on connection: Connection) throws(StorageError) {
+        let table = try AuthTable(connection: connection)
+        for user in users { try table.setUser(user) }
+        for role in roles {
+            try table.addRole(role.name)
+            for permission in role.permissions {
+                try table.setPermission(permission, of: role.name)
+            }
+        }
+        try table.setRevision(revision)
+        try table.setEnabled(isEnabled)
+    }
+}
+
+extension EtcdUser {
+    fileprivate init(_ row: AuthUserRow) {
+        name = Bytes(row.name)
+        password = Bytes(row.hash)
+        roles = row.roles.map { Bytes($0) }
+        // As etcd has it: present on every user that was added with options.
+        options = Options(hasNoPassword: row.hasNoPassword)
+    }
+}
+
+extension EtcdRole {
+    fileprivate init(_ row: AuthRoleRow) {
+        name = Bytes(row.name)
+        permissions = row.permissions.map {
+            Permission(
+                kind: Int32(truncatingIfNeeded: $0.kind.rawValue), key: Bytes($0.key),
+                rangeEnd: Bytes($0.rangeEnd))
+        }
+    }
+}

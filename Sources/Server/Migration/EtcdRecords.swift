@@ -1,0 +1,133 @@
+// EtcdRecords.swift: what etcd keeps in its buckets, as messages.
+// Belongs here: fields and their numbers. Never here: where records lie (EtcdStore), what becomes of them.
+// Source: messages.tsv, packages mvccpb, leasepb, authpb, etcdserverpb; etcdctl.md part 4.
+
+/// One version of a key (mvccpb.KeyValue).
+struct EtcdKeyValue: WireMessage {
+    var key = Bytes()
+    var createRevision: Int64 = 0
+    var modRevision: Int64 = 0
+    var version: Int64 = 0
+    var value = Bytes()
+    var lease: Int64 = 0
+
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: key = try reader.bytes(field)
+            case 2: createRevision = try reader.int64(field)
+            case 3: modRevision = try reader.int64(field)
+            case 4: version = try reader.int64(field)
+            case 5: value = try reader.bytes(field)
+            case 6: lease = try reader.int64(field)
+            default: try reader.skip(field)
+            }
+        }
+    }
+
+    func encode(into writer: inout ProtoWriter) {
+        writer.bytes(1, key)
+        writer.int64(2, createRevision)
+        writer.int64(3, modRevision)
+        writer.int64(4, version)
+        writer.bytes(5, value)
+        writer.int64(6, lease)
+    }
+}
+
+/// A lease (leasepb.Lease).
+struct EtcdLease: WireMessage {
+    var id: Int64 = 0
+    var ttl: Int64 = 0
+    var remaining: Int64 = 0
+
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: id = try reader.int64(field)
+            case 2: ttl = try reader.int64(field)
+            case 3: remaining = try reader.int64(field)
+            default: try reader.skip(field)
+            }
+        }
+    }
+
+    func encode(into writer: inout ProtoWriter) {
+        writer.int64(1, id)
+        writer.int64(2, ttl)
+        writer.int64(3, remaining)
+    }
+}
+
+/// A raised alarm (etcdserverpb.AlarmMember).
+struct EtcdAlarm: WireMessage {
+    var memberID: UInt64 = 0
+    var kind: Int32 = 0
+
+    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+        while let field = try reader.nextField() {
+            switch field.number {
+            case 1: memberID = try reader.uint64(field)
+            case 2: kind = try reader.int32(field)
+            default: try reader.skip(field)
+            }
+        }
+    }
+
+    func encode(into writer: inout ProtoWriter) {
+        writer.uint64(1, memberID)
+        writer.int32(2, kind)
+    }
+}
+
+/// The place of a change as etcd's bucket `key` has it: 8 bytes main, "_", 8 bytes sub, big endian, and "t" of
+/// a tombstone.
+struct EtcdPlace: Equatable {
+    static let bytesCount = 17
+    static let tombstoneMark = UInt8(ascii: "t")
+
+    var main: Int64
+    var sub: Int64
+    var isTombstone = false
+
+    init(main: Int64, sub: Int64 = 0, isTombstone: Bool = false) {
+        self.main = main
+        self.sub = sub
+        self.isTombstone = isTombstone
+    }
+
+    /// Reads a key of the bucket; nil if it is none.
+    init?(_ key: UnsafeRawBufferPointer) {
+        guard key.count == Self.bytesCount || key.count == Self.bytesCount + 1,
+            key[8] == UInt8(ascii: "_")
+        else { return nil }
+        main = Int64(bigEndian: key.loadUnaligned(fromByteOffset: 0, as: Int64.self))
+        sub = Int64(bigEndian: key.loadUnaligned(fromByteOffset: 9, as: Int64.self))
+        isTombstone = key.count == Self.bytesCount + 1
+        guard main >= 0, sub >= 0, !isTombstone || key[Self.bytesCount] == Self.tombstoneMark else {
+            return nil
+        }
+    }
+
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.bytesCount + 1)
+        withUnsafeBytes(of: main.bigEndian) { bytes.append(contentsOf: $0) }
+        bytes.append(UInt8(ascii: "_"))
+        withUnsafeBytes(of: sub.bigEndian) { bytes.append(contentsOf: $0) }
+        if isTombstone { bytes.append(Self.tombstoneMark) }
+        return bytes
+    }
+}
+
+/// Big-endian numbers in values of the buckets `meta` and `auth`.
+enum EtcdNumber {
+    static func read(_ bytes: UnsafeRawBufferPointer) -> UInt64? {
+        guard bytes.count == 8 else { return nil }
+        return UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
+    }
+
+    static func bytes(_ value: UInt64) -> [UInt8] {
+        withUnsafeBytes(of: value.bigEndian) { Array($0) }
+    }
+}
