@@ -28,7 +28,8 @@ SEED ?=
 SCENARIO ?=
 
 .PHONY: help setup build run cluster format lint unit conformance test crash soak fuzz fuzz-short \
-        bench bench-cluster failover sim sim-build sim-ledger clean
+        bench bench-cluster failover sim sim-build sim-figures \
+        sim-ledger clean
 
 help:
 	@echo 'make run     build and start one node on 127.0.0.1:2379 (FLAGS="--name=n" adds flags)'
@@ -42,6 +43,7 @@ help:
 	@echo 'make sim     whole clusters under virtual time, TIME=60 seconds of fresh seeds'
 	@echo '             (SEED=7 SCENARIO=Simulation/Scenarios/kv.txt replays one)'
 	@echo 'make sim-ledger  which planted bugs the simulator finds, and after how many seeds'
+	@echo 'make sim-figures  how fast the simulator is'
 	@echo 'make bench   Martlet and etcd side by side (BENCH="-r 1 -s 0.2 -k 0": a quick look)'
 	@echo 'make bench-cluster, make failover   the same with three nodes and TLS'
 	@echo 'make format  rewrite the sources in the one format'
@@ -89,7 +91,7 @@ unit: setup lint
 	swift test --skip-build
 
 conformance: build
-	Tests/Conformance/tools.sh
+	Tests/Conformance/tools.sh --etcd
 	cd Tests/Conformance && $(PYTEST) -q -n $(JOBS)
 
 # A short run of the fuzzers: what breaks at once must not land; `make fuzz` looks further.
@@ -118,8 +120,11 @@ sim: sim-build
 	$(SIM) --time $(TIME) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO)) \
 	    --output .build-sim
 
+sim-figures: sim-build
+	$(SIM) --figures
+
 sim-ledger: sim-build
-	$(SIM) --ledger Documentation/Ledger.md
+	$(SIM) --ledger Documentation/Ledger.md --time $(TIME)
 
 bench: setup
 	Benchmarks/run.sh $(BENCH)

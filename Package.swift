@@ -17,7 +17,8 @@ let package = Package(
         .library(name: "Raft", targets: ["Raft"]),
     ],
     dependencies: [
-        // Event loops and TCP channels under HTTP/2, TLS and the peer connections.
+        // Event loops and TCP channels under HTTP/2, TLS and the peer connections; HTTP/1.1's grammar and
+        // WebSocket's frames.
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         // Structured logs with the levels operators know.
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
@@ -60,6 +61,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
             path: "Sources/Transport", swiftSettings: strict),
         .target(
@@ -76,10 +78,15 @@ let package = Package(
         .executableTarget(
             name: "martlet", dependencies: ["Server"], path: "Sources/Server/Main",
             swiftSettings: strict),
-        // Built with testing enabled, for it steps the server's inner parts: see the Makefile.
+        // Answers as clients read them, for the simulator and for tests. Like the simulator it is built
+        // with testing enabled, for it uses the server's inner parts: see the Makefile.
         .target(
-            name: "Simulation", dependencies: ["Raft", "Storage", "Transport", "Server"],
-            path: "Simulation", exclude: ["Run", "Scenarios"], swiftSettings: strict),
+            name: "EtcdResponses", dependencies: ["Server"], path: "Simulation/Responses",
+            swiftSettings: strict),
+        .target(
+            name: "Simulation",
+            dependencies: ["Raft", "Storage", "Transport", "Server", "EtcdResponses"],
+            path: "Simulation", exclude: ["Responses", "Run", "Scenarios"], swiftSettings: strict),
         .executableTarget(
             name: "martlet-sim", dependencies: ["Simulation"], path: "Simulation/Run",
             swiftSettings: strict),
@@ -102,7 +109,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Storage", "Raft", "Transport", "TestSupport",
+                "Server", "CChecksum", "Storage", "Raft", "Transport", "EtcdResponses",
+                "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

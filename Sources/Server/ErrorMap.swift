@@ -80,6 +80,13 @@ enum EtcdError: String, Error, CaseIterable, Sendable {
     case passwordHoldsNUL = "bcrypt: a password must not hold a NUL"
     /// A hash that a client made itself, and that is none.
     case invalidPasswordHash = "auth: hashedPassword must be the base64 of a bcrypt hash"
+    // Lock and Election
+    case sessionExpired = "mutex: session is expired"
+    /// Unlike etcd, which lets a campaign win whose own key is gone.
+    case campaignExpired = "election: session is expired"
+    case electionNoLeader = "election: no leader"
+    case electionNotLeader = "election: not leader"
+    case leaderFieldMissing = "\"leader\" field must be provided"
 
     // Any service: who may call, and whether the cluster can answer
     case userNameEmpty = "etcdserver: user name is empty"
@@ -113,7 +120,8 @@ enum EtcdError: String, Error, CaseIterable, Sendable {
             .cancelled
         case .notEnoughStartedMembers, .tooManyRequests, .notPrimaryLessor,
             .leaderTransferTimeout, .unknownMethod, .noPasswordUser, .passwordTooLong,
-            .verifyOnlyKey:
+            .verifyOnlyKey, .sessionExpired, .campaignExpired,
+            .electionNoLeader, .electionNotLeader, .leaderFieldMissing:
             .unknown
         case .emptyKey, .keyNotFound, .valueProvided, .leaseProvided, .tooManyOperations,
             .duplicateKey, .invalidSortOption, .requestTooLarge, .memberBadURLs,

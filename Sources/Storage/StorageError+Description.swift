@@ -27,6 +27,12 @@ extension StorageError: CustomStringConvertible {
             "page \(page) of the database file db (offset \(UInt64(max(page, 1) - 1) * 4096)) is damaged: "
                 + reason
         case .incompatible(let file, let found): "\(file) was written by another version: \(found)"
+        case .unfinished(let directory):
+            "\(directory) is half of a store: a restore, an import or a recovery did not come to its end. "
+                + "Run it again with the same flags"
+        case .occupied(let directory):
+            "data directory \(directory) is not empty: nothing was changed. Give a new one, or move "
+                + "what is in it away"
         case .sqlite(let code, let message): "SQLite error \(code): \(message)"
         case .busy(let what): "busy: \(what)"
         }

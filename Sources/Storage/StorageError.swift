@@ -13,6 +13,10 @@ public enum StorageError: Error, Equatable, Sendable {
     case corruptPage(page: UInt32, reason: String)
     /// The format is newer or foreign.
     case incompatible(file: String, found: String)
+    /// A store is being made in this directory, or the attempt to did not come to its end.
+    case unfinished(directory: String)
+    /// A store was to be made in a directory that holds something.
+    case occupied(directory: String)
     /// SQLite returned an error that is not the caller's; the transaction was rolled back.
     case sqlite(code: Int32, message: String)
     /// A bound was reached: the caller must wait or refuse.

@@ -145,6 +145,8 @@ _PUBLIC = {
     "AuthRoleGrantPermissionResponse": "header=1:ResponseHeader",
     "AuthRoleRevokePermissionRequest": "role=1:string key=2:bytes range_end=3:bytes",
     "AuthRoleRevokePermissionResponse": "header=1:ResponseHeader",
+    "DowngradeRequest": "action=1:DowngradeRequest.DowngradeAction version=2:string",
+    "DowngradeResponse": "header=1:ResponseHeader version=2:string",
 }
 _PUBLIC_ENUMS = {
     "RangeRequest.SortOrder": "NONE ASCEND DESCEND",
@@ -154,21 +156,44 @@ _PUBLIC_ENUMS = {
     "WatchCreateRequest.FilterType": "NOPUT NODELETE",
     "AlarmRequest.AlarmAction": "GET ACTIVATE DEACTIVATE",
     "AlarmType": "NO_ALARM NOSPACE CORRUPT",
+    "DowngradeRequest.DowngradeAction": "VALIDATE ENABLE CANCEL",
 }
 
 _HEALTH = {
     "HealthCheckRequest": "service=1:string",
     "HealthCheckResponse": "status=1:HealthCheckResponse.ServingStatus",
+    "HealthListRequest": "",
+    # A map on the wire: a list of pairs.
+    "HealthListEntry": "key=1:string value=2:HealthCheckResponse",
+    "HealthListResponse": "statuses=1:*HealthListEntry",
 }
 _HEALTH_ENUMS = {
     "HealthCheckResponse.ServingStatus": "UNKNOWN SERVING NOT_SERVING SERVICE_UNKNOWN",
+}
+
+_LOCK = {
+    "LockRequest": "name=1:bytes lease=2:int64",
+    "LockResponse": "header=1:etcdserverpb.ResponseHeader key=2:bytes",
+    "UnlockRequest": "key=1:bytes",
+    "UnlockResponse": "header=1:etcdserverpb.ResponseHeader",
+}
+_ELECTION = {
+    "LeaderKey": "name=1:bytes key=2:bytes rev=3:int64 lease=4:int64",
+    "CampaignRequest": "name=1:bytes lease=2:int64 value=3:bytes",
+    "CampaignResponse": "header=1:etcdserverpb.ResponseHeader leader=2:LeaderKey",
+    "ProclaimRequest": "leader=1:LeaderKey value=2:bytes",
+    "ProclaimResponse": "header=1:etcdserverpb.ResponseHeader",
+    "LeaderRequest": "name=1:bytes",
+    "LeaderResponse": "header=1:etcdserverpb.ResponseHeader kv=2:mvccpb.KeyValue",
+    "ResignRequest": "leader=1:LeaderKey",
+    "ResignResponse": "header=1:etcdserverpb.ResponseHeader",
 }
 
 _SCALARS = {name: getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{name.upper()}")
             for name in ("bytes", "string", "bool", "int64", "uint64", "uint32")}
 
 
-_OTHER_PACKAGES = ("mvccpb.", "authpb.")
+_OTHER_PACKAGES = ("mvccpb.", "authpb.", "etcdserverpb.")
 
 
 def _add_enum(file: descriptor_pb2.FileDescriptorProto, name: str, values: str) -> None:
@@ -221,3 +246,5 @@ mvcc = _build(_pool, "mvccpb", _STORED, _STORED_ENUMS)
 authpb = _build(_pool, "authpb", _AUTH, _AUTH_ENUMS)
 pb = _build(_pool, "etcdserverpb", _PUBLIC, _PUBLIC_ENUMS, ("mvccpb", "authpb"))
 health = _build(_pool, "grpc.health.v1", _HEALTH, _HEALTH_ENUMS)
+lock = _build(_pool, "v3lockpb", _LOCK, {}, ("etcdserverpb",))
+election = _build(_pool, "v3electionpb", _ELECTION, {}, ("etcdserverpb", "mvccpb"))

@@ -15,6 +15,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from auth import guarded
 from certs import Authority
 from client import Client, compare, op_put, op_range
 from cluster import wait_until
@@ -114,6 +115,18 @@ def test_the_certificates_name_is_told(tmp_path):
         wait_until(lambda: audit.read_text(), "a line", 10)
         assert json.loads(audit.read_text().splitlines()[0])["certificate"] == "alice"
         assert oct(audit.stat().st_mode & 0o777) == "0o600"
+
+
+def test_the_user_is_told_and_no_password(tmp_path):
+    audit = tmp_path / "audit.log"
+    with guarded(f"--martlet-audit-log={audit}") as (guard, _):
+        guard.make("alice", ("READWRITE", b"a", b"b")).put(b"a1", b"v")
+        wait_until(lambda: '"key":"a1"' in audit.read_text(), "the line", 10)
+    records = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [r["user"] for r in records if r.get("key") == "a1"] == ["alice"]
+    added = [r for r in records if r["rpc"].endswith("Auth/UserAdd") and r["name"] == "alice"]
+    assert [r["user"] for r in added] == ["root"]
+    assert "alice-secret" not in audit.read_text() and "token" not in audit.read_text()
 
 
 def test_a_file_that_was_moved_is_opened_anew_on_SIGHUP():

@@ -13,14 +13,11 @@ from pathlib import Path
 import pytest
 
 from etcdctl import TOOLS
-from server import Server, is_etcd
+from server import Server
 
 HERE = Path(__file__).parent / "clients"
 LIBRARIES = {"etcd3": "etcd3_tour", "etcd-client-py": "etcd_client_py_tour", "aetcd": "aetcd_tour"}
 SECONDS = 60
-
-# What a check needs that Martlet does not have yet; it must fail until then.
-NOT_YET = {("etcd-client-py", "check_lock"): "the Lock service (v3lock)"}
 
 
 def checks() -> list[tuple[str, str]]:
@@ -30,11 +27,7 @@ def checks() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("library", "check"), checks())
-def test_library(library: str, check: str, tmp_path: Path,
-                 request: pytest.FixtureRequest) -> None:
-    if (library, check) in NOT_YET and not is_etcd():
-        why = f"not yet: {NOT_YET[library, check]}"
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+def test_library(library: str, check: str, tmp_path: Path) -> None:
     python = TOOLS / f"venv-{library}/bin/python"
     assert python.exists(), f"no {python}: run Tests/Conformance/tools.sh first"
     with Server() as server:

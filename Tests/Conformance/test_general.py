@@ -274,6 +274,13 @@ def test_G16_health_watch_says_serving_first(client):
         stream.cancel()
 
 
+@pytest.mark.newer("3.6")
+def test_G16_health_list_has_the_server_itself(client):
+    reply = client.unary("/grpc.health.v1.Health/List", health.HealthListRequest(),
+                         health.HealthListResponse)
+    assert [(entry.key, entry.value.status) for entry in reply.statuses] == [("", 1)]
+
+
 @pytest.mark.parametrize("path, text", [
     ("/etcdserverpb.KV/Nothing", "unknown method Nothing for service etcdserverpb.KV"),
     ("/etcdserverpb.Nothing/Range", "unknown service etcdserverpb.Nothing"),

@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from client import FROM_KEY, FUTURE, COMPACTED, NO_KEY, op_put, prefix_end, rejected
+from gateway import Gateway, b64
 from schema import pb
 
 NONE, ASCEND, DESCEND = 0, 1, 2
@@ -454,3 +455,25 @@ def test_R15_sorts_and_filters_are_unimplemented(client, five):
         stream(client, five, prefix_end(five), sort_order=DESCEND)
     with rejected("UNIMPLEMENTED", "RangeStream does not support revision filters"):
         stream(client, five, prefix_end(five), min_mod_revision=1)
+
+
+@pytest.mark.martlet
+def test_R15_a_stream_shows_only_what_its_caller_may_read(start):
+    server, client = start()
+    gateway = Gateway(server)
+    client.put(b"secret")
+    for name in ("root", "guest"):
+        gateway.call("auth/user/add", {"name": name, "password": "pw"})
+        gateway.call("auth/role/add", {"name": name})
+        gateway.call("auth/user/grant", {"user": name, "role": name})
+    gateway.call("auth/role/grant", {"name": "guest", "perm": {
+        "permType": "READ", "key": b64(b"open")}})
+    gateway.call("auth/enable")
+    token = gateway.call("auth/authenticate", {"name": "guest", "password": "pw"})["token"]
+    client.metadata = [("token", token)]
+    assert stream(client, b"open")[-1].count == 0
+    with rejected("PERMISSION_DENIED", "etcdserver: permission denied"):
+        stream(client, b"secret")
+    client.metadata = None
+    with rejected("INVALID_ARGUMENT", "etcdserver: user name is empty"):
+        stream(client, b"secret")

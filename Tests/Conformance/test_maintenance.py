@@ -1,6 +1,6 @@
 """test_maintenance.py: Status, alarms, quota, hashes, snapshots: rules M1 to M8, D4, T14.
 
-Belongs here: Maintenance on one node. Never here: MoveLeader, Downgrade (they need members).
+Belongs here: Maintenance on one node. Never here: MoveLeader (it needs members).
 Servers with alarms or quotas are the test's own.
 """
 
@@ -12,6 +12,7 @@ import pytest
 from client import (COMPACTED, CORRUPT, Client, FROM_KEY, FUTURE, NO_SPACE, compare, op_delete,
                     op_put, op_range, prefix_end, rejected)
 from hash_kv import crc32c, hash_of, record
+from schema import pb
 from server import DEFAULT_QUOTA, is_etcd
 
 CHUNK = 32 * 1024
@@ -462,3 +463,38 @@ def test_M8_a_snapshot_read_slowly_blocks_nobody(empty):
         assert empty.get(b"%d" % (n % 40)).value == b"small"
     messages += list(stream)
     check_snapshot(messages)
+
+
+# -- Downgrade ----------------------------------------------------------------------------------
+
+def downgrade(client, action, version):
+    request = pb.DowngradeRequest(action=action, version=version)
+    return client.unary("/etcdserverpb.Maintenance/Downgrade", request, pb.DowngradeResponse)
+
+
+@pytest.mark.parametrize("action", ["VALIDATE", "ENABLE"])
+@pytest.mark.parametrize("version", ["", "3", "x", "3.4.5.6", "3.x", "-3.5", "3."])
+def test_M10_a_target_that_is_no_version(client, action, version):
+    with rejected("INVALID_ARGUMENT", "etcdserver: wrong downgrade target version format"):
+        downgrade(client, action, version)
+
+
+@pytest.mark.parametrize("action", ["VALIDATE", "ENABLE"])
+@pytest.mark.parametrize("version", ["3.0", "3.3.0", "4.0", "3.99"])
+def test_M10_a_target_that_is_not_one_minor_below(client, action, version):
+    with rejected("INVALID_ARGUMENT", "etcdserver: invalid downgrade target version"):
+        downgrade(client, action, version)
+
+
+def test_M10_cancel_without_a_downgrade(client):
+    with rejected("FAILED_PRECONDITION", "etcdserver: no inflight downgrade job"):
+        downgrade(client, "CANCEL", "3.5")
+
+
+@pytest.mark.martlet
+def test_there_is_no_older_version_to_go_to(client):
+    """Martlet shows 3.6, but no etcd 3.5 can read its data."""
+    for action in ("VALIDATE", "ENABLE"):
+        with rejected("INVALID_ARGUMENT", "etcdserver: invalid downgrade target version"):
+            downgrade(client, action, "3.5")
+    assert not client.status().downgradeInfo.enabled

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # tools.sh: installs what the conformance tests run with, once; running it again costs nothing.
 #   tools.sh           etcdctl 3.4 and 3.5, the Python environments, h2load, curl, sqlite3, openssl, ip
-#   tools.sh --etcd    also the etcd 3.5 server, on which the tests can validate themselves (ETCD_BIN)
+#   tools.sh --etcd    also the etcd 3.4 and 3.5 servers and etcdutl 3.5: for the tests of import and
+#                      export, and for those that validate themselves on etcd (ETCD_BIN)
 # Binaries come from Debian packages (3.4: bookworm, 3.5: trixie), Python packages from PyPI; the
 # machine's apt configuration is not touched. MARTLET_TOOLS names the place, default below.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 TOOLS=${MARTLET_TOOLS:-$HOME/.cache/martlet-tools}
 WITH_ETCD=0
-case ${1:-} in '') ;; --etcd) WITH_ETCD=1 ;; *) sed -n '2,6p' "$0" >&2; exit 2 ;; esac
+case ${1:-} in '') ;; --etcd) WITH_ETCD=1 ;; *) sed -n '2,7p' "$0" >&2; exit 2 ;; esac
 mkdir -p "$TOOLS/bin"
 TOOLS=$(cd "$TOOLS" && pwd)
 exec 9>"$TOOLS/lock"
@@ -56,19 +57,24 @@ place_binary() { # SUITE NAME TARGET
   install -m 755 "$WORK/$1/root/usr/bin/$2" "$TOOLS/bin/$3.new"
   mv "$TOOLS/bin/$3.new" "$TOOLS/bin/$3"
 }
-if [ ! -x "$TOOLS/bin/etcdctl-3.4" ]; then
+if [ ! -x "$TOOLS/bin/etcdctl-3.4" ] ||
+  { [ $WITH_ETCD = 1 ] && [ ! -x "$TOOLS/bin/etcd-3.4" ]; }; then
   say 'etcdctl 3.4 of bookworm'
-  unpack bookworm etcd-client
+  packages=(etcd-client)
+  [ $WITH_ETCD = 0 ] || packages+=(etcd-server)
+  unpack bookworm "${packages[@]}"
   place_binary bookworm etcdctl etcdctl-3.4
+  [ $WITH_ETCD = 0 ] || place_binary bookworm etcd etcd-3.4
 fi
 if [ ! -x "$TOOLS/bin/etcdctl-3.5" ] ||
-  { [ $WITH_ETCD = 1 ] && [ ! -x "$TOOLS/bin/etcd-3.5" ]; }; then
+  { [ $WITH_ETCD = 1 ] && [ ! -x "$TOOLS/bin/etcdutl-3.5" ]; }; then
   say 'etcdctl 3.5 of trixie'
   packages=(etcd-client)
   [ $WITH_ETCD = 0 ] || packages+=(etcd-server)
   unpack trixie "${packages[@]}"
   place_binary trixie etcdctl etcdctl-3.5
   [ $WITH_ETCD = 0 ] || place_binary trixie etcd etcd-3.5
+  [ $WITH_ETCD = 0 ] || place_binary trixie etcdutl etcdutl-3.5
 fi
 
 # ---- Python environments: the tests' own, and one per client library ----------------------------

@@ -12,10 +12,14 @@ import Transport
 @Suite struct AuthTests {
     // MARK: the table of needs
 
-    @Test("table: nothing is open but logging in, asking whether one must, and health")
+    @Test("table: open are logging in, asking whether one must, health, and what only calls others")
     func open() {
         let open = Method.allCases.filter { $0.access.need == .nothing }
-        #expect(open == [.authStatus, .authenticate, .healthCheck, .healthWatch])
+        #expect(
+            open == [
+                .authStatus, .authenticate, .healthCheck, .healthWatch, .healthList, .lock, .unlock,
+                .campaign, .proclaim, .leader, .observe, .resign,
+            ])
     }
 
     @Test("table: what only root may do")
@@ -24,7 +28,8 @@ import Transport
         #expect(
             Set(root) == [
                 .compact, .memberAdd, .memberRemove, .memberUpdate, .memberPromote, .defragment,
-                .hash, .hashKV, .snapshot, .moveLeader, .authEnable, .authDisable, .userAdd,
+                .hash, .hashKV, .snapshot, .moveLeader, .downgrade, .authEnable, .authDisable,
+                .userAdd,
                 .userList, .userDelete, .userChangePassword, .userGrantRole, .userRevokeRole,
                 .roleAdd, .roleList, .roleDelete, .roleGrantPermission, .roleRevokePermission,
             ])

@@ -171,7 +171,8 @@ final class ClusterWorld {
                     rig.take(
                         ReplicaRequest(
                             origin: .member(ids[from], sequence: fields.sequence),
-                            body: try fields.body(), byteCount: fields.message.count))
+                            body: try fields.body(), byteCount: fields.message.count,
+                            authority: fields.authority))
                 }
             case .answers(let bytes):
                 let list = try WireList<ForwardedAnswerFields>(decoding: bytes)
@@ -214,9 +215,10 @@ final class ClusterWorld {
 
     /// Sends a request to a member and runs until it has ended, or `milliseconds` have passed.
     func ask(
-        _ place: Int, _ body: ReplicaRequest.Body, within milliseconds: UInt64 = 3000
+        _ place: Int, _ body: ReplicaRequest.Body, within milliseconds: UInt64 = 3000,
+        by authority: Authority = .nobody
     ) -> Outcome? {
-        let ticket = self[place].send(body)
+        let ticket = self[place].send(body, by: authority)
         let end = now + milliseconds
         settle()
         while now < end {

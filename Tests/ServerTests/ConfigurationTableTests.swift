@@ -70,8 +70,10 @@ import Testing
 
     /// Martlet's own flags, whose names no flag of etcd can take.
     private static let ownNames = [
-        "martlet-auto-promote", "martlet-log-retention-bytes", "martlet-snapshot-bytes-per-second",
-        "martlet-audit-log", "martlet-audit-log-max-bytes", "martlet-audit-log-backups",
+        "martlet-audit-log", "martlet-audit-log-backups", "martlet-audit-log-max-bytes",
+        "martlet-auto-promote", "martlet-backup-bytes-per-second", "martlet-backup-dir",
+        "martlet-backup-from", "martlet-backup-interval", "martlet-backup-keep",
+        "martlet-log-retention-bytes", "martlet-snapshot-bytes-per-second",
     ]
 
     @Test("table: no flag is there that etcd does not have, but those whose name says so")

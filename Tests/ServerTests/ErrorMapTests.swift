@@ -109,6 +109,11 @@ struct ErrorMapTests {
         (.rangeStreamSortOrder, 12, "RangeStream does not support custom sort orders"),
         (.rangeStreamFilter, 12, "RangeStream does not support revision filters"),
         (.unknownHealthService, 5, "unknown service"),
+        (.sessionExpired, 2, "mutex: session is expired"),
+        (.campaignExpired, 2, "election: session is expired"),
+        (.electionNoLeader, 2, "election: no leader"),
+        (.electionNotLeader, 2, "election: not leader"),
+        (.leaderFieldMissing, 2, "\"leader\" field must be provided"),
     ]
 
     @Test("each error has the text and the code that etcd sends", arguments: rows)

@@ -8,35 +8,6 @@ import Transport
 
 @testable import Server
 
-/// The front end of one loop, beside a member that serves.
-private final class FrontRig {
-    let rig: ReplicaRig
-    let loop = FakeLoop()
-    let front: Front
-
-    init() throws {
-        rig = try ReplicaRig.started()
-        let store = LoopStore(pages: rig.pages) { Issue.record("\($0)") }
-        let context = LoopContext(
-            identity: ReplicaRig.identity, limits: FrontLimits(), status: rig.status, store: store,
-            environment: loop, loop: 0, pages: rig.pages)
-        front = Front(
-            context: context,
-            watches: WatchHub(
-                identity: ReplicaRig.identity, status: rig.status, store: store, environment: loop,
-                loop: 0, fragmentBytesMax: 1 << 20, progressMilliseconds: 1000))
-    }
-
-    /// Makes a unary call; what it sent to the replica is in `loop`.
-    func call(_ method: Method, _ message: [UInt8]) -> FakeCall {
-        let call = FakeCall()
-        var holder: AnyObject?
-        front.start(call, method, holder: &holder)
-        front.receive(call, method, message, holder: &holder)
-        return call
-    }
-}
-
 @Suite struct FrontClusterTests {
     @Test("K2: URLs are sorted, in one form and each once, before the leader sees them")
     func urls() throws {

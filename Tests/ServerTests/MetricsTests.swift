@@ -244,4 +244,42 @@ import Testing
         #expect(statistics.maxFiles >= statistics.openFiles)
         #expect(statistics.startSecondsSince1970 > 1_600_000_000)
     }
+
+    @Test("members: their series come and go with them, labelled by id in hexadecimal")
+    func peers() {
+        let metrics = make()
+        #expect(!lines(metrics).contains { $0.hasPrefix("etcd_network_peer_sent_bytes_total{") })
+        metrics.peers.update([0xab, 0x1])
+        metrics.peers.counts(of: 0xab).sentBytes.increment(by: 7)
+        metrics.peers.counts(of: 0xab).roundTripSeconds.observe(nanoseconds: 150_000)
+        metrics.peers.counts(of: 0x1).snapshotsSent.began()
+        metrics.peers.counts(of: 0x1).snapshotsSent.ended(isComplete: true, nanoseconds: 1)
+        let shown = lines(metrics)
+        for line in [
+            "etcd_network_peer_sent_bytes_total{To=\"ab\"} 7",
+            "etcd_network_peer_sent_bytes_total{To=\"1\"} 0",
+            "etcd_network_peer_round_trip_time_seconds_bucket{To=\"ab\",le=\"0.0001\"} 0",
+            "etcd_network_peer_round_trip_time_seconds_bucket{To=\"ab\",le=\"0.0002\"} 1",
+            "etcd_network_known_peers{Local=\"8e9e05c52164694d\",Remote=\"1\"} 1",
+            "etcd_network_snapshot_send_success{To=\"1\"} 1",
+            "etcd_network_snapshot_send_inflights_total{To=\"1\"} 0",
+        ] {
+            #expect(shown.contains(line), "\(line)")
+        }
+        metrics.peers.update([0xab])
+        #expect(!lines(metrics).contains { $0.contains("To=\"1\"") })
+    }
+
+    @Test("labels that clients choose: beyond a bound they share one series")
+    func labelled() {
+        let counter = LabelledCounter(["version"])
+        for number in 0..<200 { counter.counter(["v\(number)"]).increment() }
+        #expect(counter.series.count == LabelledCounter.seriesMax + 1)
+        let other = counter.series.first { $0.labels.text == "version=\"other\"" }
+        guard case .counter(let shared)? = other?.source else {
+            Issue.record("no series for the others")
+            return
+        }
+        #expect(shared.value == UInt64(200 - LabelledCounter.seriesMax))
+    }
 }

@@ -6,6 +6,7 @@ import Storage
 import Testing
 
 @testable import Server
+@testable import Transport
 
 @Suite struct PeerDirectoryTests {
     private static let identity = Identity(clusterID: 0xc1, memberID: 1)
@@ -18,16 +19,18 @@ import Testing
 
     @Test("K10: a founder without data says just that; who joins, or has data, nothing")
     func beforeFounding() throws {
-        let founder = PeerDirectory([Self.row(1), Self.row(2)], isFounding: true)
+        let founder = PeerDirectory(
+            [Self.row(1), Self.row(2)], isFounding: true, status: SharedStatus())
         let answer = try #require(founder.answer(to: BootstrapRequest(), by: Self.identity))
         #expect(answer.isFounding && answer.members.isEmpty && answer.clusterID == 0xc1)
-        let joining = PeerDirectory([Self.row(1), Self.row(2)], isFounding: false)
+        let joining = PeerDirectory(
+            [Self.row(1), Self.row(2)], isFounding: false, status: SharedStatus())
         #expect(joining.answer(to: BootstrapRequest(), by: Self.identity) == nil)
     }
 
     @Test("K5, K10: a newcomer is told the members, and whether its id was removed")
     func answers() throws {
-        let directory = PeerDirectory([Self.row(1)], isFounding: true)
+        let directory = PeerDirectory([Self.row(1)], isFounding: true, status: SharedStatus())
         directory.set([Self.row(1), Self.row(3)], removed: [2])
         let told = try #require(
             directory.answer(to: BootstrapRequest(memberID: 3), by: Self.identity))
@@ -36,5 +39,36 @@ import Testing
         let gone = directory.answer(to: BootstrapRequest(memberID: 2), by: Self.identity)
         #expect(gone?.isRemoved == true)
         #expect(directory.members.map(\.id) == [1, 3])
+    }
+
+    private static func hello(_ id: UInt64) -> PeerHello {
+        PeerHello(
+            identity: PeerIdentity(
+                clusterID: 0xc1, memberID: id, name: "m\(id)",
+                url: "http://127.0.0.1:\(2380 + id)"),
+            to: 1, channel: .log)
+    }
+
+    @Test(
+        "K5: a stranger is admitted only while no other leader is known, and one that was removed never"
+    )
+    func strangers() {
+        let status = SharedStatus()
+        let directory = PeerDirectory([Self.row(1), Self.row(2)], isFounding: true, status: status)
+        directory.set([Self.row(1), Self.row(2)], removed: [7])
+        status.leader = 2
+        #expect(directory.admits(Self.hello(3)) != .accept)
+        status.leader = 0
+        #expect(directory.admits(Self.hello(3)) == .accept)
+        #expect(directory.isStranger(3) && directory.reachable.map(\.id) == [1, 2, 3])
+        #expect(directory.members.map(\.id) == [1, 2])
+        #expect(directory.admits(Self.hello(7)) != .accept)
+        // It leads: an older table that lacks it does not cut it off, and it may connect again.
+        status.leader = 3
+        directory.set([Self.row(1)], removed: [2, 7])
+        #expect(directory.isStranger(3) && directory.admits(Self.hello(3)) == .accept)
+        // Once it is in the table it is none any more.
+        directory.set([Self.row(1), Self.row(3)], removed: [2, 7])
+        #expect(!directory.isStranger(3) && directory.reachable.map(\.id) == [1, 3])
     }
 }

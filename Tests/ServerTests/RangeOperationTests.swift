@@ -6,6 +6,7 @@
 import Storage
 import Testing
 
+@testable import EtcdResponses
 @testable import Server
 
 @Suite struct RangeOperationTests {

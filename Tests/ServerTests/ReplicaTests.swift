@@ -7,6 +7,7 @@ import Testing
 import TestSupport
 import Transport
 
+@testable import EtcdResponses
 @testable import Server
 
 @Suite struct ReplicaTests {

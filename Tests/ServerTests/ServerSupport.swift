@@ -7,6 +7,7 @@ import Storage
 import TestSupport
 import Transport
 
+@testable import EtcdResponses
 @testable import Server
 
 /// What the replica posted and reported, in order.
@@ -179,10 +180,15 @@ final class ReplicaRig {
 
     /// Puts a request into the inbox.
     @discardableResult
-    func send(_ body: ReplicaRequest.Body, loop: Int32 = 0, byteCount: Int = 64) -> CallTicket {
+    func send(
+        _ body: ReplicaRequest.Body, loop: Int32 = 0, byteCount: Int = 64,
+        by authority: Authority = .nobody
+    ) -> CallTicket {
         let ticket = CallTicket(loop: loop, slot: nextSlot, generation: 0)
         nextSlot += 1
-        waiting.append(ReplicaRequest(ticket: ticket, body: body, byteCount: byteCount))
+        waiting.append(
+            ReplicaRequest(
+                ticket: ticket, body: body, byteCount: byteCount, authority: authority))
         return ticket
     }
 

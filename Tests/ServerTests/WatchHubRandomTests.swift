@@ -6,6 +6,7 @@ import Storage
 import Testing
 import TestSupport
 
+@testable import EtcdResponses
 @testable import Server
 
 @Suite struct WatchHubRandomTests {

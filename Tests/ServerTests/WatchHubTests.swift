@@ -7,6 +7,7 @@ import Testing
 import TestSupport
 import Transport
 
+@testable import EtcdResponses
 @testable import Server
 
 /// A member, one event loop with a hub, and the messages between them, which move only when told.

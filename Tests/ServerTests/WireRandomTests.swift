@@ -4,6 +4,7 @@
 
 import Testing
 
+@testable import EtcdResponses
 @testable import Server
 
 @Suite("wire: random")

@@ -17,9 +17,11 @@ enum Rules {
         "Sources/Raft", "Sources/Storage", "Sources/Server/Replica", "Sources/Server/API",
         "Sources/Server/Auth",
         "Sources/Server/Lease", "Sources/Server/Range", "Sources/Server/Watch",
-        "Sources/Server/Wire", "Simulation/World", "Simulation/Disk", "Simulation/Network",
+        "Sources/Server/Coordination", "Sources/Server/Gateway", "Sources/Server/Wire",
+        "Simulation/World", "Simulation/Disk", "Simulation/Network",
         "Simulation/Node", "Simulation/Clients", "Simulation/Faults", "Simulation/Scenario",
-        "Simulation/Report", "Simulation/History", "Simulation/Checkers",
+        "Simulation/Report", "Simulation/History", "Simulation/Checkers", "Simulation/Responses",
+        "Simulation/Figures",
     ]
 
     /// Every Swift file opens with its name and purpose, then its boundary.

@@ -98,6 +98,19 @@ extension Front {
         return .user(caller)
     }
 
+    /// The user who makes a call, as the audit log tells it; nil where there is none, or no good token.
+    func userName(of call: any ServiceCall) -> String? {
+        do throws(CallFailure) {
+            guard try auth.isEnabled(), let caller = try auth.caller(call.credentials) else {
+                return nil
+            }
+            return String(decoding: caller.name, as: UTF8.self)
+        } catch {
+            // The call gets that error itself.
+            return nil
+        }
+    }
+
     /// Refuses a read of keys that the caller may not see, on the state that it reads.
     func authorize(
         _ call: any ServiceCall, reading view: StoreView,

@@ -27,6 +27,23 @@ extension Front {
         }
     }
 
+    /// Streams a list in the order of its keys, all of one revision (R15).
+    func rangeStream(
+        _ call: any ServiceCall, _ request: RangeRequest, _ holder: inout AnyObject?
+    ) throws(CallFailure) {
+        try validated { () throws(EtcdError) in
+            try request.validate()
+            guard request.sortTarget == .key, request.sortOrder != .descend else {
+                throw .rangeStreamSortOrder
+            }
+            guard !request.hasFilters else { throw .rangeStreamFilter }
+        }
+        let read = LongRead(call: call, work: .rangeStream(request))
+        holder = read
+        if request.serializable || context.status.readsLocally { return try begin(read) }
+        try whenLinearizable(call) { () throws(CallFailure) in try self.begin(read) }
+    }
+
     /// Answers the commonest request, one key as it is now; false if it is not that.
     private func rangeSingle(
         _ call: any ServiceCall, _ request: RangeRequest

@@ -40,15 +40,19 @@ extension Front {
     }
 
     private func open(_ read: LongRead, on reader: LoopReader) throws(CallFailure) {
-        // Others need the role "root", which was checked when they came.
-        if case .range(let request) = read.work {
+        switch read.work {
+        case .range(let request) where !read.isOwn, .rangeStream(let request):
             try authorize(read.call, reading: reader.view) { (access) throws(EtcdError) in
                 try access.check(request)
             }
+        // Others need the role "root", which was checked when they came.
+        case .range, .hash, .snapshot: break
         }
         do throws(StorageError) {
             switch read.work {
             case .range(let request): try openRange(read, request, on: reader)
+            case .rangeStream(let request):
+                try openRange(read, request, streams: true, on: reader)
             case .hash(let request): try openHash(read, request, on: reader)
             case .snapshot:
                 // It reads pages, not rows: the reader goes back as soon as the state is pinned.
@@ -63,7 +67,7 @@ extension Front {
     }
 
     private func openRange(
-        _ read: LongRead, _ request: RangeRequest, on reader: LoopReader
+        _ read: LongRead, _ request: RangeRequest, streams: Bool = false, on reader: LoopReader
     ) throws(StorageError) {
         let state = reader.view
         if let refusal = Front.refusal(request.revision, state) {
@@ -75,7 +79,8 @@ extension Front {
             revision: isNewest ? state.revision : request.revision, bounds: request.bounds)
         let operation = try RangeOperation(
             request: request, reader: reader.keys, revision: isNewest ? nil : request.revision,
-            header: context.header(revision: state.revision), splits: true, knownCount: known)
+            header: context.header(revision: state.revision), splits: true, streams: streams,
+            knownCount: known)
         read.phase = .range(operation, reader)
     }
 
@@ -110,6 +115,7 @@ extension Front {
             case .waiting, .ended: return
             case .range(let operation, let reader): try step(read, operation, reader)
             case .parts(let operation): try sendParts(read, operation)
+            case .chunks(let operation): try sendChunk(read, operation)
             case .hash(let operation, let reader):
                 guard try operation.step() else { break }
                 context.store.checkIn(reader)
@@ -141,13 +147,17 @@ extension Front {
     private func explain(_ error: StorageError, _ read: LongRead) -> StorageError {
         switch read.phase {
         case .range(_, let reader), .hash(_, let reader): reader.explain(error)
-        case .waiting, .parts, .snapshot, .ended: error
+        case .waiting, .parts, .chunks, .snapshot, .ended: error
         }
     }
 
     private func schedule(_ read: LongRead) {
         guard !read.isScheduled else { return }
-        if case .parts = read.phase, read.call.bufferedBytes >= Front.partsBufferedMax { return }
+        switch read.phase {
+        case .parts, .chunks:
+            guard read.call.bufferedBytes < Front.partsBufferedMax else { return }
+        default: break
+        }
         read.isScheduled = true
         context.environment.later { [self] in
             read.isScheduled = false
@@ -164,15 +174,15 @@ extension Front {
             remember(operation, reader.view)
             context.store.checkIn(reader)
             read.phase = .ended
-            answer(read.call, bytes)
+            answer(read.call, read.isStream ? Front.streamed(bytes) : bytes)
             admitNext()
         case .parts(let total):
             remember(operation, reader.view)
             context.store.checkIn(reader)
-            read.phase = .parts(operation)
+            read.phase = read.isStream ? .chunks(operation) : .parts(operation)
             read.progressed = context.environment.now
             longReads.beginSending(read, operation)
-            read.call.beginMessage(length: total)
+            if !read.isStream { read.call.beginMessage(length: total) }
             admitNext()
         }
     }
@@ -202,6 +212,29 @@ extension Front {
         read.call.finish(.ok)
     }
 
+    private func sendChunk(_ read: LongRead, _ operation: RangeOperation) throws(StorageError) {
+        guard read.call.bufferedBytes < Front.partsBufferedMax else { return }
+        let chunk = try context.store.read { (reader, _) throws(StorageError) in
+            try operation.nextChunk(reader: reader)
+        }
+        guard let chunk else {
+            endLongRead(read)
+            return read.call.finish(EtcdError.compacted.status)
+        }
+        read.progressed = context.environment.now
+        read.call.send(chunk)
+        guard !operation.hasParts else { return }
+        endLongRead(read)
+        read.call.finish(.ok)
+    }
+
+    /// A RangeResponse as the only message of a stream.
+    private static func streamed(_ response: [UInt8]) -> [UInt8] {
+        var writer = ProtoWriter()
+        response.withUnsafeBytes { writer.bytes(1, $0, keepsDefault: true) }
+        return writer.take()
+    }
+
     /// Ends a read whose call is gone.
     func endLongRead(_ read: LongRead) {
         switch read.phase {
@@ -212,7 +245,7 @@ extension Front {
         case .snapshot(let operation):
             operation.close()
             read.phase = .ended
-        case .parts(let operation):
+        case .parts(let operation), .chunks(let operation):
             longReads.endSending(read, operation)
             read.phase = .ended
             admitNext()

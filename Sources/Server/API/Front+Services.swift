@@ -145,7 +145,30 @@ extension Front {
         try submit(call, .moveLeader(to: request.targetID), 0)
     }
 
+    /// Says why the cluster cannot be made an older version's (M10).
+    ///
+    /// There is no older version of this server, and etcd cannot read its data: no target is valid.
+    func downgrade(_ request: DowngradeRequest) throws(CallFailure) {
+        switch request.action {
+        case .validate, .enable:
+            let numbers = request.version.split(separator: ".", omittingEmptySubsequences: false)
+            let isVersion =
+                (2...3).contains(numbers.count)
+                && numbers.allSatisfy { !$0.isEmpty && UInt32($0) != nil }
+            throw CallFailure(isVersion ? .invalidDowngradeVersion : .wrongDowngradeVersionFormat)
+        case .cancel: throw CallFailure(.noDowngradeInProgress)
+        default: throw CallFailure(.unknownMethod)
+        }
+    }
+
     // MARK: health
+
+    /// How all services are: there is one entry, the server's.
+    func healthList(_ call: any ServiceCall) {
+        var writer = ProtoWriter()
+        writer.healthListResponse([("", .serving)])
+        answer(call, writer.take())
+    }
 
     func healthCheck(
         _ call: any ServiceCall, _ request: HealthCheckRequest

@@ -53,6 +53,9 @@ struct FrontLimits: Sendable {
     /// Shown by Status and /version.
     var version = ""
 
+    /// The greatest request message in its wire form (G12).
+    var receiveMessageBytesMax: Int { requestBytesMax + 524_288 }
+
     /// What etcd's proposal adds to a request: its own id and the tags around both (G12).
     static let proposalOverheadBytes = 21
 }
@@ -65,6 +68,8 @@ final class Front {
     private var reads: ReadBatcher
     private var isSweeping = false
     private var leaderWatch = LeaderWatch()
+    /// When the question for a read index that is under way was asked.
+    private var askedReadIndex = Tick(milliseconds: 0)
     var counts = CountCache()
     /// Reads that wait for a free reader.
     var longReads = LongReadQueue()
@@ -82,6 +87,15 @@ final class Front {
         passwords = PasswordMemory(key: auth.randomBytes(SecretDigest.byteCount))
         table = CallTable(loop: context.loop)
         reads = ReadBatcher(loop: context.loop)
+    }
+
+    /// Lets go of what waits, without a word to anybody: the loop has ended.
+    ///
+    /// Reads that wait hold the front themselves.
+    func abandon() {
+        table = CallTable(loop: context.loop)
+        reads = ReadBatcher(loop: context.loop)
+        longReads = LongReadQueue()
     }
 
     // MARK: calls
@@ -158,6 +172,11 @@ final class Front {
             try dispatchAuth(call, method, message)
         case .healthCheck: try healthCheck(call, try decode(message))
         case .healthWatch: try healthWatch(call, try decode(message))
+        case .healthList: healthList(call)
+        case .rangeStream: try rangeStream(call, try decode(message), &holder)
+        case .downgrade: try downgrade(try decode(message))
+        case .lock, .unlock, .campaign, .proclaim, .leader, .observe, .resign:
+            try coordinate(call, method, message, &holder)
         }
     }
 
@@ -192,7 +211,7 @@ final class Front {
     /// A learner answers for itself and reads what it has; for all else there are voters (K8).
     private func refuseOnLearner(_ method: Method, _ message: [UInt8]) throws(CallFailure) {
         switch method {
-        case .status, .snapshot, .healthCheck, .healthWatch: return
+        case .status, .snapshot, .healthCheck, .healthWatch, .healthList: return
         case .range:
             let request: RangeRequest = try decode(message)
             guard request.serializable else { throw CallFailure(.notSupportedForLearner) }
@@ -216,6 +235,7 @@ final class Front {
             forgetWaiting(stream.call)
         case let stream as KeepAliveStream: forgetWaiting(stream.call)
         case let read as LongRead: endLongRead(read)
+        case let operation as any CoordinationOperation: operation.cancel()
         default: break
         }
     }
@@ -225,6 +245,7 @@ final class Front {
         switch holder {
         case let stream as WatchStream: watches.drained(stream)
         case let read as LongRead: advance(read)
+        case let operation as any CoordinationOperation: operation.drained()
         default: break
         }
     }
@@ -286,6 +307,7 @@ final class Front {
     }
 
     private func ask(_ ticket: CallTicket) {
+        askedReadIndex = context.environment.now
         let question = ReplicaRequest(ticket: ticket, body: .readIndex, byteCount: 0)
         guard !context.environment.submit(question) else { return }
         take(.failure(ticket, EtcdError.tooManyRequests.status))
@@ -309,6 +331,7 @@ final class Front {
             case .login(let secret): loggedIn(call, secret: secret, bytes)
             }
         case .failure(let ticket, let status) where ReadBatcher.owns(ticket):
+            context.status.counts.failedReadIndexes.add(1)
             let (failed, next) = reads.take(ticket)
             for read in failed where read.call.isOpen { read.call.finish(status) }
             if let next { ask(next) }
@@ -316,6 +339,10 @@ final class Front {
             guard let (call, _) = table.take(ticket), call.isOpen else { return }
             call.finish(status)
         case .readable(let ticket):
+            let waited = context.environment.now.since(askedReadIndex)
+            if waited >= LoopCounts.slowReadIndexMilliseconds {
+                context.status.counts.slowReadIndexes.add(1)
+            }
             let (ready, next) = reads.take(ticket)
             if let next { ask(next) }
             for read in ready { read.run() }
@@ -386,7 +413,7 @@ struct CallFailure: Error, Equatable {
         switch error {
         case .corrupt, .corruptPage: status = EtcdError.corrupt.status
         case .busy: status = EtcdError.tooManyRequests.status
-        case .disk, .incompatible, .sqlite:
+        case .disk, .incompatible, .sqlite, .unfinished, .occupied:
             status = RPCStatus(.unavailable, "etcdserver: the store cannot be read: \(error)")
         }
     }

@@ -8,6 +8,7 @@ final class LongRead {
     /// What is read.
     enum Work {
         case range(RangeRequest)
+        case rangeStream(RangeRequest)
         case hash(HashKVRequest)
         case snapshot
     }
@@ -20,6 +21,8 @@ final class LongRead {
         case range(RangeOperation, LoopReader)
         /// Sends a measured answer in parts.
         case parts(RangeOperation)
+        /// Sends a gathered answer as a stream of messages.
+        case chunks(RangeOperation)
         case hash(HashOperation, LoopReader)
         case snapshot(SnapshotOperation)
         case ended
@@ -32,15 +35,25 @@ final class LongRead {
     /// When the client last took something of an answer that is sent in parts.
     var progressed = Tick(milliseconds: 0)
 
-    init(call: any ServiceCall, work: Work) {
+    /// Whether the answer is a stream of messages.
+    var isStream: Bool {
+        if case .rangeStream = work { return true }
+        return false
+    }
+
+    /// Whether the server asks for itself: nobody sees what is read.
+    let isOwn: Bool
+
+    init(call: any ServiceCall, work: Work, isOwn: Bool = false) {
         self.call = call
         self.work = work
+        self.isOwn = isOwn
     }
 
     /// Whether little can come of it, however much there is.
     var isSmall: Bool {
         switch work {
-        case .range(let request):
+        case .range(let request), .rangeStream(let request):
             request.rangeEnd.isEmpty || request.countOnly
                 || (1...Self.smallLimit).contains(request.limit) && request.isPlain
         case .hash, .snapshot: false

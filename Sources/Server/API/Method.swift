@@ -14,7 +14,10 @@ enum Method: Int, CaseIterable, Sendable {
     case authEnable, authDisable, authStatus, authenticate
     case userAdd, userGet, userList, userDelete, userChangePassword, userGrantRole, userRevokeRole
     case roleAdd, roleGet, roleList, roleDelete, roleGrantPermission, roleRevokePermission
-    case healthCheck, healthWatch
+    case healthCheck, healthWatch, healthList
+    case rangeStream, downgrade
+    case lock, unlock
+    case campaign, proclaim, leader, observe, resign
 
     /// The `:path` of its calls.
     var path: String {
@@ -61,6 +64,16 @@ enum Method: Int, CaseIterable, Sendable {
         case .roleRevokePermission: "/etcdserverpb.Auth/RoleRevokePermission"
         case .healthCheck: "/grpc.health.v1.Health/Check"
         case .healthWatch: "/grpc.health.v1.Health/Watch"
+        case .healthList: "/grpc.health.v1.Health/List"
+        case .rangeStream: "/etcdserverpb.KV/RangeStream"
+        case .downgrade: "/etcdserverpb.Maintenance/Downgrade"
+        case .lock: "/v3lockpb.Lock/Lock"
+        case .unlock: "/v3lockpb.Lock/Unlock"
+        case .campaign: "/v3electionpb.Election/Campaign"
+        case .proclaim: "/v3electionpb.Election/Proclaim"
+        case .leader: "/v3electionpb.Election/Leader"
+        case .observe: "/v3electionpb.Election/Observe"
+        case .resign: "/v3electionpb.Election/Resign"
         }
     }
 
@@ -68,10 +81,13 @@ enum Method: Int, CaseIterable, Sendable {
     var kind: RPCKind {
         switch self {
         case .watch, .leaseKeepAlive: .bidi
-        case .snapshot, .healthWatch: .serverStream
+        case .snapshot, .healthWatch, .rangeStream, .observe: .serverStream
         default: .unary
         }
     }
+
+    /// The methods by their path.
+    static let byPath = Dictionary(uniqueKeysWithValues: allCases.map { ($0.path, $0) })
 
     /// The table for Transport.
     static var table: [RPCMethod] {

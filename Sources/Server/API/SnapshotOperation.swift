@@ -2,7 +2,6 @@
 // Belongs here: framing. Never here: reading pages (Storage), back-pressure (Front+LongRead.swift).
 // Source: etcd semantics M8: chunks of 32 KiB, then the SHA-256 of all of them; length mod 512 = 32.
 
-internal import COpenSSL
 internal import Storage
 
 /// A snapshot under way; confined to its event loop.
@@ -46,31 +45,5 @@ final class SnapshotOperation {
                 remainingBytes: remaining, blob: $0, version: Product.storageVersion)
         }
         return writer.take()
-    }
-}
-
-/// A running SHA-256, by OpenSSL.
-private final class SHA256 {
-    private let context = EVP_MD_CTX_new()
-
-    init() {
-        let code = EVP_DigestInit_ex(context, EVP_sha256(), nil)
-        precondition(code == 1, "SHA-256 is not available")
-    }
-
-    deinit {
-        EVP_MD_CTX_free(context)
-    }
-
-    func update(_ bytes: [UInt8]) {
-        let code = EVP_DigestUpdate(context, bytes, bytes.count)
-        precondition(code == 1, "SHA-256 failed")
-    }
-
-    func finish() -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
-        let code = EVP_DigestFinal_ex(context, &digest, nil)
-        precondition(code == 1, "SHA-256 failed")
-        return digest
     }
 }

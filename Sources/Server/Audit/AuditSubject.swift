@@ -62,9 +62,38 @@ enum AuditSubject {
             json.number("alarm", Int64(request.alarm.rawValue))
             member(request.memberID, &json)
         case .hashKV: json.number("revision", try HashKVRequest(decoding: message).revision)
-        default: break
+        default: try account(method, message, &json)
         }
         return json.encodedFields
+    }
+
+    /// Names of users and roles, and the ranges that permissions are about.
+    private static func account(
+        _ method: Method, _ message: [UInt8], _ json: inout JSONLine
+    ) throws(WireError) {
+        switch method {
+        case .authenticate: json.text("name", try AuthenticateRequest(decoding: message).name)
+        case .userAdd: json.text("name", try AuthUserAddRequest(decoding: message).name)
+        case .userChangePassword:
+            json.text("name", try AuthUserChangePasswordRequest(decoding: message).name)
+        case .userGet, .userDelete, .roleAdd, .roleGet, .roleDelete:
+            json.text("name", try AuthNameRequest(decoding: message).name)
+        case .userGrantRole, .userRevokeRole:
+            let request = try AuthUserRoleRequest(decoding: message)
+            json.text("name", request.user)
+            json.text("role", request.role)
+        case .roleGrantPermission:
+            let request = try AuthRoleGrantPermissionRequest(decoding: message)
+            json.text("role", request.role)
+            guard let permission = request.permission else { break }
+            json.number("permission", Int64(permission.kind))
+            range(permission.key, permission.rangeEnd, &json)
+        case .roleRevokePermission:
+            let request = try AuthRoleRevokePermissionRequest(decoding: message)
+            json.text("role", request.role)
+            range(request.key, request.rangeEnd, &json)
+        default: break
+        }
     }
 
     private static func range(_ key: Bytes, _ end: Bytes, _ json: inout JSONLine) {

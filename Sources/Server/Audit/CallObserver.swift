@@ -16,14 +16,21 @@ struct ObserverSettings: Sendable {
 /// Watches the calls of one event loop; confined to it.
 final class CallObserver {
     private let settings: ObserverSettings
+    private let userName: (any ServiceCall) -> String?
     private var rate = LineRate()
 
-    init(_ settings: ObserverSettings) {
+    /// - Parameter userName: who makes a call, as the server knows it now.
+    init(
+        _ settings: ObserverSettings, userName: @escaping (any ServiceCall) -> String?
+    ) {
         self.settings = settings
+        self.userName = userName
     }
 
     /// A message arrived; for unary methods it is kept until the call ends.
-    func received(_ call: RPCCall, _ method: Method, _ message: [UInt8]) {
+    func received(_ call: any ClientCall, _ method: Method, _ message: [UInt8]) {
+        // Now, for the call may change who has which token.
+        if settings.audit != nil, call.user == nil { call.user = userName(call) }
         guard method == .watch else {
             if method.kind != .bidi || settings.audit != nil { call.lastMessage = message }
             return
@@ -37,9 +44,9 @@ final class CallObserver {
     }
 
     /// The call's end is decided.
-    func finished(_ call: RPCCall, _ method: Method, _ code: GRPCCode, now: Int64) {
+    func finished(_ call: any ClientCall, _ method: Method, _ code: GRPCCode, now: Int64) {
         let nanoseconds = max(0, now - call.began)
-        if let audit = settings.audit, method != .healthCheck {
+        if let audit = settings.audit, method != .healthCheck, method != .healthList {
             var record = record(of: call, method)
             record.subject = AuditSubject.fields(of: method, call.lastMessage)
             record.requestBytes = call.receivedBytes
@@ -57,19 +64,19 @@ final class CallObserver {
         call.lastMessage = []
     }
 
-    private func record(of call: RPCCall, _ method: Method) -> AuditRecord {
+    private func record(of call: any ClientCall, _ method: Method) -> AuditRecord {
         AuditRecord(
-            rpc: method.path, remote: call.peer.address, user: call.user,
-            certificate: call.peer.certificateCommonName)
+            rpc: method.path, remote: call.remoteAddress, user: call.user ?? userName(call),
+            certificate: call.certificateCommonName)
     }
 
     private func reportSlow(
-        _ call: RPCCall, _ method: Method, _ code: GRPCCode, _ nanoseconds: Int64, now: Int64
+        _ call: any ClientCall, _ method: Method, _ code: GRPCCode, _ nanoseconds: Int64, now: Int64
     ) {
         guard let suppressed = rate.admit(at: now) else { return }
         let subject = AuditSubject.fields(of: method, call.lastMessage)
         var metadata: Logger.Metadata = [
-            "time spent": "\(DurationText.text(nanoseconds))", "remote": "\(call.peer.address)",
+            "time spent": "\(DurationText.text(nanoseconds))", "remote": "\(call.remoteAddress)",
             "response type": "\(method.path)", "request size": "\(call.receivedBytes)",
             "response size": "\(call.sentBytes)", "code": "\(code.goName)",
             "request content": "{\(String(decoding: subject, as: UTF8.self))}",

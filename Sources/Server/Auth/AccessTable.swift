@@ -39,7 +39,7 @@ extension Method {
     /// What the method needs of its caller, and who checks it.
     var access: AccessRule {
         switch self {
-        case .range: AccessRule(need: .keys, place: .onReading)
+        case .range, .rangeStream: AccessRule(need: .keys, place: .onReading)
         case .put, .deleteRange: AccessRule(need: .keys, place: .onExecution)
         // One that only reads is checked like a range.
         case .txn: AccessRule(need: .keys, place: .onExecution)
@@ -53,7 +53,7 @@ extension Method {
             AccessRule(need: .root, place: .onExecution)
         case .alarm: AccessRule(need: .alarm, place: .onExecution)
         case .status: AccessRule(need: .user, place: .onArrival)
-        case .defragment, .hash, .hashKV, .snapshot, .moveLeader:
+        case .defragment, .hash, .hashKV, .snapshot, .moveLeader, .downgrade:
             AccessRule(need: .root, place: .onArrival)
         case .authEnable, .authDisable, .userAdd, .userDelete, .userChangePassword, .userGrantRole,
             .userRevokeRole, .roleAdd, .roleDelete, .roleGrantPermission, .roleRevokePermission:
@@ -61,7 +61,10 @@ extension Method {
         case .userList, .roleList: AccessRule(need: .root, place: .onReading)
         case .userGet, .roleGet: AccessRule(need: .rootOrOwn, place: .onReading)
         case .authStatus, .authenticate: AccessRule(need: .nothing, place: .onArrival)
-        case .healthCheck, .healthWatch: AccessRule(need: .nothing, place: .onArrival)
+        case .healthCheck, .healthWatch, .healthList: AccessRule(need: .nothing, place: .onArrival)
+        // They are calls of others, each made with the caller's own credentials and checked as such.
+        case .lock, .unlock, .campaign, .proclaim, .leader, .observe, .resign:
+            AccessRule(need: .nothing, place: .onArrival)
         }
     }
 }

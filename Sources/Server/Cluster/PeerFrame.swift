@@ -23,4 +23,7 @@ enum PeerFrame: UInt8 {
     case replaceQuestion = 10
     /// Channel forward: the beginning of an `answers` frame that is too large for one.
     case answersPart = 11
+    /// Channel log: eight bytes that come back as `echoAnswer`, which measures the way.
+    case echo = 12
+    case echoAnswer = 13
 }

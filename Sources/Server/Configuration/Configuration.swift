@@ -69,6 +69,9 @@ struct Configuration: Sendable, Equatable {
     /// The greatest size of the database; nil = none.
     var quotaBackendBytes: Int64?
 
+    // Backups.
+    var backup = BackupSettings()
+
     // Compaction and watches.
     var autoCompaction = AutoCompaction.off
     var compactionBatchLimit = 0

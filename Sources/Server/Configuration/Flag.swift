@@ -13,6 +13,7 @@ struct Flag: Sendable {
         case service = "gRPC, HTTP and metrics"
         case logging = "Logs"
         case integrity = "Integrity and storage"
+        case backup = "Backups"
         case auth = "Auth"
         case unsafe = "Unsafe"
         case other = "Other flags of etcd"

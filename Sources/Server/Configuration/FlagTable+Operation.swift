@@ -74,7 +74,6 @@ extension FlagTable {
             "Allowed Host headers of plain HTTP."),
         Flag(
             "enable-grpc-gateway", default: "true", .service,
-            .withoutEffect("JSON over /v3/ comes with a later version"),
             .boolean(\.enableGRPCGateway), "Serve JSON over /v3/."),
         Flag(
             "metrics", default: "basic", .service, .choice(\.metricsLevel),

@@ -6,7 +6,8 @@
 enum FlagTable {
     /// All flags, in the order in which they are applied and shown.
     static let all: [Flag] =
-        member + cluster + security + limits + service + logging + integrity + auth + unsafe + other
+        member + cluster + security + limits + service + logging + integrity + backup + auth
+        + unsafe + other
 
     private static let byName: [String: Flag] = {
         var flags: [String: Flag] = [:]

@@ -7,6 +7,7 @@ enum HelpText {
     static func full() -> String {
         var text = """
             Usage: martlet [flags]
+                   martlet COMMAND [flags]
 
             Runs one node that etcd's clients can use. Each flag can also be set by a variable
             (--data-dir: ETCD_DATA_DIR) or, with --config-file, by its key in a YAML file.
@@ -17,7 +18,7 @@ enum HelpText {
             text += "\n\(group.rawValue):\n"
             for flag in FlagTable.all where flag.group == group { text += entry(flag) }
         }
-        return text
+        return text + "\n" + Command.summary + "\n"
     }
 
     private static func entry(_ flag: Flag) -> String {

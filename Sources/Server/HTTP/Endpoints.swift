@@ -17,19 +17,42 @@ enum EndpointSet: Sendable {
 final class Endpoints {
     private let set: EndpointSet
     private let front: Front
+    /// JSON over HTTP; nil where it is not served.
+    let gateway: Gateway?
     private let metrics: Metrics
     private let corsOrigins: [String]
     private let hostWhitelist: [String]
 
     init(
-        set: EndpointSet, front: Front, metrics: Metrics, corsOrigins: [String],
-        hostWhitelist: [String]
+        set: EndpointSet, front: Front, gateway: Gateway?, metrics: Metrics,
+        corsOrigins: [String], hostWhitelist: [String]
     ) {
         self.set = set
         self.front = front
+        self.gateway = gateway
         self.metrics = metrics
         self.corsOrigins = corsOrigins
         self.hostWhitelist = hostWhitelist
+    }
+
+    /// Hands a request to the gateway if it is one for it.
+    func open(_ request: HTTPRequest, _ stream: HTTPStream) -> Bool {
+        guard let gateway, GatewayRoutes.owns(request.path), isHostAllowed(request),
+            request.method != "OPTIONS"
+        else { return false }
+        gateway.open(request, stream, headers: corsHeaders(request))
+        return true
+    }
+
+    /// Whether a request may become a WebSocket: on the gateway's paths (services.tsv).
+    ///
+    /// A page of another origin may open one without asking, so the origin is checked here.
+    func accepts(webSocket request: HTTPRequest) -> Bool {
+        guard gateway != nil, GatewayRoutes.owns(request.path), isHostAllowed(request) else {
+            return false
+        }
+        guard let origin = request.header("origin") else { return true }
+        return corsOrigins.contains("*") || corsOrigins.contains(origin)
     }
 
     /// Answers a request, perhaps in a later turn.
@@ -53,12 +76,16 @@ final class Endpoints {
         let path = request.path
         if path == "/health" { return health(request, respond) }
         if path == "/metrics" {
-            let type = ("content-type", Metrics.contentType)
-            return respond(
-                HTTPResponse(status: 200, headers: [type], body: metrics.exposition()))
+            return KeyCount(front: front, metrics: metrics.mvcc).refresh { [metrics] in
+                let type = ("content-type", Metrics.contentType)
+                respond(HTTPResponse(status: 200, headers: [type], body: metrics.exposition()))
+            }
         }
         if path == "/version", set == .client {
             return getOnly(request, respond) { respond(Endpoints.version) }
+        }
+        if path == "/debug/vars", set == .client {
+            return getOnly(request, respond) { respond(variables) }
         }
         for probe in Probe.allCases where path == probe.path || path.hasPrefix(probe.path + "/") {
             return run(probe, request, respond)
@@ -146,7 +173,13 @@ final class Endpoints {
             let excluded = request.query.filter { $0.0 == "exclude" }.map { $0.1 }
             checks.removeAll { excluded.contains($0) }
             let isVerbose = request.query.contains { $0.0 == "verbose" }
-            runChecks(checks[...], results: []) { results in
+            runChecks(checks[...], results: []) { [metrics] results in
+                for result in results {
+                    metrics.server.healthChecks.counter([
+                        result.name, result.error == nil ? "success" : "error",
+                        String(probe.path.dropFirst()),
+                    ]).increment()
+                }
                 respond(Endpoints.probeAnswer(results, isVerbose: isVerbose))
             }
         }
@@ -173,7 +206,7 @@ final class Endpoints {
         case "linearizable_read": front.probeRead(linearizable: true, report)
         case "serializable_read": front.probeRead(linearizable: false, report)
         case "non_learner":
-            report(front.context.status.isLearner ? "this member is a learner" : nil)
+            report(front.context.status.isLearner ? "not supported for learner" : nil)
         default: report(nil)
         }
     }
@@ -199,6 +232,27 @@ final class Endpoints {
     }
 
     // MARK: pieces
+
+    /// What Go programs publish under this path, as far as it has a meaning here.
+    private var variables: HTTPResponse {
+        let status = front.context.status
+        let process = ProcessStatistics.read()
+        let arguments = CommandLine.arguments.map(JSONText.quoted).joined(separator: ",")
+        let isLeading = status.leader == front.context.identity.memberID
+        let role = isLeading ? "StateLeader" : "StateFollower"
+        let text = """
+            {"cmdline":[\(arguments)],\
+            "file_descriptor_limit":\(UInt64(process.maxFiles)),\
+            "memstats":{"Sys":\(UInt64(process.residentBytes))},\
+            "raft.status":{"id":"\(String(front.context.identity.memberID, radix: 16))",\
+            "term":\(status.term),"lead":"\(String(status.leader, radix: 16))",\
+            "commit":\(status.committed),"applied":\(status.applied),"raftState":"\(role)"}}
+
+            """
+        return HTTPResponse(
+            status: 200, headers: [("content-type", "application/json; charset=utf-8")],
+            body: Array(text.utf8))
+    }
 
     private static var version: HTTPResponse {
         let text = """

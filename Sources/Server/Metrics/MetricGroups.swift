@@ -13,7 +13,6 @@ struct DiskMetrics: Sendable {
     let backendCommitSeconds: Histogram
     let snapshotSeconds: Histogram
     let defragSeconds: Histogram
-    let defragInflight: Gauge
 
     init(_ registry: inout MetricRegistry) {
         walFsyncSeconds = registry.histogram(
@@ -24,15 +23,13 @@ struct DiskMetrics: Sendable {
             "etcd_disk_wal_write_bytes_total", "Bytes written to the log.")
         backendCommitSeconds = registry.histogram(
             "etcd_disk_backend_commit_duration_seconds",
-            "Time of executing and committing one batch of requests.", diskBuckets)
+            "Time of one sync of the database file.", diskBuckets)
         snapshotSeconds = registry.histogram(
-            "etcd_disk_backend_snapshot_duration_seconds", "Time of streaming one snapshot.",
+            "etcd_disk_backend_snapshot_duration_seconds", "Time of sending a client one snapshot.",
             .doubling(from: 0.01, count: 17))
         defragSeconds = registry.histogram(
             "etcd_disk_backend_defrag_duration_seconds", "Time of answering one Defragment.",
             .doubling(from: 0.1, count: 13))
-        defragInflight = registry.gauge(
-            "etcd_disk_defrag_inflight", "1 while a Defragment is being answered.")
     }
 }
 
@@ -44,22 +41,20 @@ struct MVCCMetrics: Sendable {
     let txns: Counter
     let dbTotalBytes: Gauge
     let dbInUseBytes: Gauge
-    let openReadTransactions: Gauge
     let hashSeconds: Histogram
     let hashRevSeconds: Histogram
     let currentRevision: Gauge
     let compactRevision: Gauge
     let keys: Gauge
+    let keyCount = KeyCountState()
     let totalPutBytes: Gauge
     let events: Counter
     let pendingEvents: Gauge
     let watchStreams: Gauge
     let watchers: Gauge
     let slowWatchers: Gauge
-    let compactedKeys: Counter
     let compactionLastSeconds: Gauge
     let compactionMilliseconds: Histogram
-    let compactionPauseMilliseconds: Histogram
 
     init(_ registry: inout MetricRegistry) {
         puts = registry.counter("etcd_mvcc_put_total", "Puts seen by this member.")
@@ -70,8 +65,6 @@ struct MVCCMetrics: Sendable {
             "etcd_mvcc_db_total_size_in_bytes", "Size of the database file.")
         dbInUseBytes = registry.gauge(
             "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of it that hold data.")
-        openReadTransactions = registry.gauge(
-            "etcd_mvcc_db_open_read_transactions", "Read transactions now open.")
         hashSeconds = registry.histogram(
             "etcd_mvcc_hash_duration_seconds", "Time of one Hash.",
             .doubling(from: 0.01, count: 15))
@@ -84,7 +77,7 @@ struct MVCCMetrics: Sendable {
             "etcd_debugging_mvcc_compact_revision", "The revision of the last compaction.")
         keys = registry.gauge("etcd_debugging_mvcc_keys_total", "Live keys.")
         totalPutBytes = registry.gauge(
-            "etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of all keys and values put.")
+            "etcd_debugging_mvcc_total_put_size_in_bytes", "Bytes of all Put requests.")
         events = registry.counter("etcd_debugging_mvcc_events_total", "Events sent to watches.")
         pendingEvents = registry.gauge(
             "etcd_debugging_mvcc_pending_events_total", "Events waiting to be sent.")
@@ -93,18 +86,12 @@ struct MVCCMetrics: Sendable {
         watchers = registry.gauge("etcd_debugging_mvcc_watcher_total", "Open watches.")
         slowWatchers = registry.gauge(
             "etcd_debugging_mvcc_slow_watcher_total", "Watches that are catching up.")
-        compactedKeys = registry.counter(
-            "etcd_debugging_mvcc_db_compaction_keys_total", "Revisions removed by compactions.")
         compactionLastSeconds = registry.gauge(
             "etcd_debugging_mvcc_db_compaction_last",
             "Unix time of the last compaction since the start, else 0.")
         compactionMilliseconds = registry.histogram(
             "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds",
             "Time of one compaction.", .doubling(from: 100, count: 14), unit: .milliseconds)
-        compactionPauseMilliseconds = registry.histogram(
-            "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds",
-            "Time that one step of a compaction held up writes.", .doubling(from: 1, count: 13),
-            unit: .milliseconds)
     }
 }
 
@@ -114,7 +101,7 @@ struct LeaseMetrics: Sendable {
     let renewed: Counter
     let revoked: Counter
     let expired: Counter
-    /// Granted times to live in seconds.
+    /// Times to live that were asked for, in seconds.
     let ttlSeconds: Histogram
 
     init(_ registry: inout MetricRegistry) {
@@ -123,7 +110,7 @@ struct LeaseMetrics: Sendable {
         revoked = registry.counter("etcd_debugging_lease_revoked_total", "Leases revoked.")
         expired = registry.counter("etcd_debugging_server_lease_expired_total", "Leases expired.")
         ttlSeconds = registry.histogram(
-            "etcd_debugging_lease_ttl_total", "Granted times to live.",
+            "etcd_debugging_lease_ttl_total", "Times to live asked for.",
             .doubling(from: 1, count: 24), unit: .plain)
     }
 }
@@ -146,6 +133,11 @@ struct ServerMetrics: Sendable {
     let heartbeatSendFailures: Counter
     let healthSuccesses: Counter
     let healthFailures: Counter
+    /// Calls by the release of the client's library and by the kind of call.
+    let clientRequests = LabelledCounter(["client_api_version", "type"])
+    /// Checks of /livez and /readyz that were made, by outcome.
+    let healthChecks = LabelledCounter(["name", "status", "type"])
+    let learnerPromotions: Counter
     private let apply: [Histogram]
 
     init(_ registry: inout MetricRegistry) {
@@ -178,7 +170,14 @@ struct ServerMetrics: Sendable {
             "etcd_server_health_success", "Health checks answered with true.")
         healthFailures = registry.counter(
             "etcd_server_health_failures", "Health checks answered with false.")
+        learnerPromotions = registry.counter(
+            "etcd_server_learner_promote_successes", "Learners that this member promoted.")
         apply = registry.applyHistograms()
+        registry.add(
+            "etcd_server_client_requests_total", "Calls by the client library's release.",
+            clientRequests)
+        registry.add(
+            "etcd_server_healthchecks_total", "Checks made for /livez and /readyz.", healthChecks)
     }
 
     /// The time of executing one operation, by its outcome.
@@ -189,18 +188,30 @@ struct ServerMetrics: Sendable {
 
 /// Label op of etcd_server_apply_duration_seconds.
 enum ApplyOperation: Int, CaseIterable, Sendable {
-    case range, put, deleteRange, txn, compaction, leaseGrant, leaseRevoke, leaseCheckpoint, alarm
+    case put, deleteRange, txn, compaction, leaseGrant, leaseRevoke, alarm
+
+    /// The operation of a request; nil of those that etcd does not measure.
+    init?(_ body: ReplicaRequest.Body) {
+        switch body {
+        case .put: self = .put
+        case .deleteRange: self = .deleteRange
+        case .txn: self = .txn
+        case .compact: self = .compaction
+        case .leaseGrant: self = .leaseGrant
+        case .leaseRevoke: self = .leaseRevoke
+        case .alarm: self = .alarm
+        default: return nil
+        }
+    }
 
     fileprivate var label: String {
         switch self {
-        case .range: "Range"
         case .put: "Put"
         case .deleteRange: "DeleteRange"
         case .txn: "Txn"
         case .compaction: "Compaction"
         case .leaseGrant: "LeaseGrant"
         case .leaseRevoke: "LeaseRevoke"
-        case .leaseCheckpoint: "LeaseCheckpoint"
         case .alarm: "Alarm"
         }
     }
@@ -226,6 +237,26 @@ extension MetricRegistry {
                 help: "Time of executing one operation.",
                 kind: .histogram, hidesUnused: true, series: series))
         return histograms
+    }
+}
+
+/// Scheduled backups.
+struct BackupMetrics: Sendable {
+    let successes: Counter
+    let failures: Counter
+    let lastSeconds: Gauge
+    let lastBytes: Gauge
+    let lastMilliseconds: Gauge
+
+    init(_ registry: inout MetricRegistry) {
+        successes = registry.counter("martlet_backup_success_total", "Backups made by this member.")
+        failures = registry.counter("martlet_backup_failure_total", "Backups that failed.")
+        lastSeconds = registry.gauge(
+            "martlet_backup_last_success_timestamp_seconds",
+            "Unix time of this member's last backup since its start, else 0.")
+        lastBytes = registry.gauge("martlet_backup_last_size_bytes", "Size of that backup.")
+        lastMilliseconds = registry.gauge(
+            "martlet_backup_last_duration_milliseconds", "Time that backup took.")
     }
 }
 

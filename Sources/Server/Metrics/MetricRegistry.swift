@@ -50,11 +50,13 @@ struct MetricFamily: Sendable {
     /// their first use.
     var hidesUnused = false
     var series: [(labels: MetricLabels, source: Source)]
+    /// Series that come and go, asked for at each scrape.
+    var dynamic: (@Sendable () -> [(labels: MetricLabels, source: Source)])?
 
     /// Appends the family's lines.
     func write(to text: inout String) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
-        for (labels, source) in series {
+        for (labels, source) in series + (dynamic?() ?? []) {
             switch source {
             case .counter(let counter):
                 line(name, labels.text, "\(counter.value)", to: &text)
@@ -134,6 +136,13 @@ struct MetricRegistry {
             MetricFamily(
                 name: name, help: help, kind: .histogram, series: [(.none, .histogram(histogram))]))
         return histogram
+    }
+
+    /// Adds a family whose series appear with their first use.
+    mutating func add(_ name: String, _ help: String, _ counters: LabelledCounter) {
+        var family = MetricFamily(name: name, help: help, kind: .counter, series: [])
+        family.dynamic = { counters.series }
+        add(family)
     }
 
     /// A gauge that is always 1 and tells something by its label.

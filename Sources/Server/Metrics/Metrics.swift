@@ -12,6 +12,8 @@ final class Metrics: Sendable {
     let lease: LeaseMetrics
     let server: ServerMetrics
     let network: NetworkMetrics
+    let peers = PeerMetrics()
+    let backup: BackupMetrics
     /// In the order of the methods given to the initialiser.
     let methods: [GRPCMethodMetrics]
 
@@ -35,6 +37,8 @@ final class Metrics: Sendable {
         lease = LeaseMetrics(&registry)
         server = ServerMetrics(&registry)
         network = NetworkMetrics(&registry)
+        peers.register(&registry, ownID: identity.memberID)
+        backup = BackupMetrics(&registry)
         identity.register(&registry)
         self.methods = registry.grpcServer(methods, measuresTime: level == .extensive)
         let process = ProcessReading()

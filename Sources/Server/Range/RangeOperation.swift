@@ -11,7 +11,9 @@ enum RangeLimits {
     static let singleMessageBytesMax = 1 << 20
     /// Rows looked at in one step without reading values.
     static let rowsPerStep = 5_000
-    /// The size of one part of a large answer.
+    /// Keys in the first message of a stream, which is to come at once (R15).
+    static let firstChunkItems = 10
+    /// The size of one part of a large answer, and of one message of a stream.
     static let partBytes = 128 << 10
     /// Values held to sort by them, and an answer that can't be sent in parts: beyond, the read is refused.
     static let heldBytesMax = 128 << 20
@@ -61,6 +63,7 @@ final class RangeOperation {
     // nil reads the newest state.
     private let revision: Int64?
     private let splits: Bool
+    private let streams: Bool
     private var phase: Phase
     private var writer: ProtoWriter
     private var emitted: Int64 = 0
@@ -86,22 +89,25 @@ final class RangeOperation {
     /// - Parameters:
     ///   - revision: The main revision to read at, checked by the caller; nil for the newest.
     ///   - splits: Whether a large answer may be sent in parts.
+    ///   - streams: Whether the answer is a stream of messages, which `nextChunk` gives.
     ///   - knownCount: The number of keys in the range, where the caller knows it.
     init(
         request: RangeRequest, reader: KeyReader, revision: Int64?, header: ResponseHeader,
-        splits: Bool, knownCount: Int64?, writer: ProtoWriter = ProtoWriter()
+        splits: Bool, streams: Bool = false, knownCount: Int64?,
+        writer: ProtoWriter = ProtoWriter()
     ) throws(StorageError) {
         self.request = request
         self.reader = reader
         self.revision = revision
         self.header = header
         self.splits = splits
+        self.streams = streams
         self.knownCount = knownCount
         self.writer = writer
         phase = .gathered
         if request.countOnly {
             phase = .counting(try startCounter(from: request.key.array), more: false)
-        } else if request.isPlain {
+        } else if request.isPlain, !streams {
             let values: ValueNeed = request.keysOnly ? .none : .full
             self.writer.beginRangeResponse(header)
             phase = .direct(try startCursor(values))
@@ -269,7 +275,9 @@ final class RangeOperation {
         phase = .gathered
         places = items.map(\.place)
         items = []
-        if splits, total > RangeLimits.singleMessageBytesMax { return .parts(totalBytes: total) }
+        if streams || splits && total > RangeLimits.singleMessageBytesMax {
+            return .parts(totalBytes: total)
+        }
         guard total <= RangeLimits.heldBytesMax else { throw Self.tooLarge }
         writer = ProtoWriter(capacity: total)
         guard try appendItems(bytesMax: Int.max) else { throw RangeOperation.vanished }
@@ -304,6 +312,42 @@ final class RangeOperation {
         return writer.take()
     }
 
+    /// The next message of a streamed answer (R15): keys, and in the last one all else.
+    ///
+    /// - Parameter reader: any reader inside a transaction; it need not be the one of `step`.
+    /// - Returns: nil if the history was compacted away meanwhile.
+    func nextChunk(reader: KeyReader) throws(StorageError) -> [UInt8]? {
+        var chunk = ProtoWriter()
+        let open = chunk.openMessage(1, expectedBytes: RangeLimits.partBytes)
+        let start = chunk.count
+        let itemsMax = nextItem == 0 ? RangeLimits.firstChunkItems : Int.max
+        var taken = 0
+        while nextItem < places.count, taken < itemsMax,
+            chunk.count - start < RangeLimits.partBytes
+        {
+            guard try append(places[nextItem], from: reader, to: &chunk) else { return nil }
+            nextItem += 1
+            taken += 1
+        }
+        if nextItem == places.count {
+            partsHeaderSent = true
+            chunk.insert(at: start) { $0.header(header) }
+            chunk.endRangeResponse(more: more, count: count)
+        }
+        chunk.close(open)
+        return chunk.take()
+    }
+
+    private func append(
+        _ place: PackedRevision, from source: KeyReader, to writer: inout ProtoWriter
+    ) throws(StorageError) -> Bool {
+        let found: Void? = try source.withChange(at: place) { key, record, value in
+            let kept = request.keysOnly ? UnsafeRawBufferPointer(start: nil, count: 0) : value
+            writer.appendRangeKV(KeyValueView(key, record, kept))
+        }
+        return found != nil
+    }
+
     /// Whether parts are left.
     var hasParts: Bool { nextItem < places.count || !partsHeaderSent }
 
@@ -325,12 +369,7 @@ final class RangeOperation {
         }
         let source = other ?? reader
         while nextItem < places.count, writer.count < bytesMax {
-            let found: Void? = try source.withChange(at: places[nextItem]) {
-                key, record, value in
-                let kept = request.keysOnly ? UnsafeRawBufferPointer(start: nil, count: 0) : value
-                writer.appendRangeKV(KeyValueView(key, record, kept))
-            }
-            guard found != nil else { return false }
+            guard try append(places[nextItem], from: source, to: &writer) else { return false }
             nextItem += 1
         }
         if nextItem == places.count { writer.endRangeResponse(more: more, count: count) }

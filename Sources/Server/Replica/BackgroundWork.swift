@@ -47,6 +47,8 @@ struct BackgroundWork {
     private var isLeading = false
     private var diskAlarm: Bool?
     private var corruptAlarm = CorruptAlarm.none
+    /// Nothing is due before this.
+    private var pausedUntil = Tick(milliseconds: 0)
 
     /// Damage that nobody can repair is told once; the alarm stays until an operator ends it.
     private enum CorruptAlarm {
@@ -99,12 +101,13 @@ struct BackgroundWork {
     var nextWake: Tick? {
         guard isLeading else { return nil }
         return [nextCompactionStep, nextGiveBack, autoCompactor.nextDue, nextLeaseCheckpoint]
-            .compactMap { $0 }.min()
+            .compactMap { $0 }.min().map { max($0, pausedUntil) }
     }
 
     /// Takes what is due now.
     mutating func takeDue(now: Tick, executor: Executor, bytesInUse: Int64) -> DueWork {
         var due = DueWork()
+        guard now >= pausedUntil else { return due }
         due.clearsQuotaAlarm = executor.isQuotaAlarmOver(bytesInUse: bytesInUse)
         if nextLeaseCheck <= now, let deadline = executor.leases.nextDeadline, deadline <= now {
             due.expired = executor.leases.expired(
@@ -139,6 +142,15 @@ struct BackgroundWork {
         return due
     }
 
+    /// A batch with this work came to nothing: it is due again, but not at once, for it may fail again.
+    mutating func failed(_ due: DueWork, now: Tick) {
+        guard !due.isEmpty else { return }
+        pausedUntil = now.advanced(milliseconds: ReplicaLimits.failedWorkPauseMilliseconds)
+        nextLeaseCheck = max(nextLeaseCheck, pausedUntil)
+        if due.raisesCorrupt { corruptAlarm = .due }
+        if diskAlarm == nil { diskAlarm = due.diskAlarm }
+    }
+
     private mutating func takeCheckpoints(
         now: Tick, leases: inout LeaseClock
     ) -> [(id: Int64, remaining: Int64)] {
@@ -168,6 +180,7 @@ struct BackgroundWork {
     ) throws(RequestFailure) {
         for id in due.expired { try executor.expire(id) }
         if !due.endedLogins.isEmpty { try executor.endLogins(due.endedLogins) }
+        if !due.expired.isEmpty { output.note(.expiredLeases(due.expired.count)) }
         answers += due.renewed
         for item in due.checkpoints { try executor.checkpoint(item.id, remaining: item.remaining) }
         if due.raisesCorrupt { try executor.raiseCorrupt() }
@@ -180,7 +193,9 @@ struct BackgroundWork {
         }
         if due.compacts { try compact(on: executor, answers: &answers, output: output) }
         if due.givesBack { try giveBack(on: executor) }
-        if executor.takeNewCompaction() { nextCompactionStep = executor.now }
+        guard executor.takeNewCompaction() else { return }
+        nextCompactionStep = executor.now
+        output.note(.compacting)
     }
 
     private mutating func compact(

@@ -151,6 +151,7 @@ extension Replica {
                 return payload
             }
         } catch {
+            background.failed(due, now: now)
             return try abandonBatch(requests, answers + due.renewed, after: error)
         }
         if let payload {
@@ -167,8 +168,14 @@ extension Replica {
         _ request: ReplicaRequest, on executor: Executor, answers: inout [Batch.Answer]
     ) throws(RequestFailure) -> Bool {
         executor.answeringMember = member(answering: request.origin)
+        let operation = ApplyOperation(request.body)
+        if operation != nil { output.note(.executing) }
+        var succeeded = false
+        defer { if let operation { output.note(.executed(operation, succeeded: succeeded)) } }
         do throws(RequestFailure) {
-            switch try executor.execute(request.body, by: request.authority) {
+            let execution = try executor.execute(request.body, by: request.authority)
+            succeeded = true
+            switch execution {
             case .answer(let bytes):
                 answers.append(Batch.Answer(origin: request.origin, content: .message(bytes)))
             case .answerWhenCompacted(let bytes):
@@ -248,7 +255,7 @@ extension Replica {
         let leases = tip?.executor.leases
         tip = nil
         pages.discard(after: pages.tipState.index)
-        try openTip(keeping: leases)
+        _ = try openTipUnlessDamaged(keeping: leases)
     }
 
     /// Throws away a batch whose transaction failed; its requests fail, and the writer begins anew.
@@ -270,6 +277,21 @@ extension Replica {
             }
         failBatch(requests, answers, reason)
         try renewTip()
+    }
+
+    /// Opens a writer on the tip; false if a damaged page is in the way.
+    ///
+    /// Such a member leads without carrying out anything until another takes over, or it is mended.
+    func openTipUnlessDamaged(keeping leases: LeaseClock? = nil) throws(StorageError) -> Bool {
+        do throws(StorageError) {
+            try openTip(keeping: leases)
+            return true
+        } catch {
+            lookForDamage()
+            guard damage != nil else { throw error }
+            tip = nil
+            return false
+        }
     }
 
     /// Opens a writer on the tip.

@@ -3,7 +3,9 @@
 // runtime's scrubber), fetching (Runtime/SnapshotExchange.swift).
 // Source: design section 7: detected by checksum, never served, never replicated, repaired from a peer.
 //
-//   found --(leads)--> hands leadership over --(follows)--> fetches a snapshot with these pages --> starts anew
+//   found --(leads)--> hands leadership over
+//   found --> fetches a snapshot with these pages --> starts anew
+//         (the one asked can't)--> asks the next member
 //   found --(nobody else has the data)--> alarm CORRUPT
 //
 // Every entry carries the hash of the whole database after it, so that each member compares itself with the
@@ -31,7 +33,7 @@ enum Damage: Equatable, Sendable {
         switch error {
         case .corruptPage(let page, _): self = .pages([page])
         case .corrupt: self = .everything
-        case .busy, .disk, .incompatible, .sqlite: return nil
+        case .busy, .disk, .incompatible, .sqlite, .unfinished, .occupied: return nil
         }
     }
 }
@@ -57,13 +59,25 @@ extension Replica {
     func repair() {
         guard let damage, now >= nextRepair else { return }
         nextRepair = now.advanced(milliseconds: settings.electionTimeoutMilliseconds)
-        // A member that could not read who the members are hears from a leader if there is one.
         guard node.membership.members != [node.id] else { return background.raiseCorrupt() }
-        if node.role == .leader {
-            handOverToBest(reason: "this member's database is damaged")
-        } else if let leader = node.leader {
-            output.repair(damage, from: leader.rawValue)
+        if node.role == .leader { handOverToBest(reason: "this member's database is damaged") }
+        // Also while it leads: who takes over may be damaged as well, and hand leadership back.
+        let others = repairSources
+        guard !others.isEmpty else { return }
+        output.repair(damage, from: others[repairAttempts % others.count])
+        repairAttempts += 1
+    }
+
+    /// Who may have a good copy: the leader first, then the others, for the leader's may be damaged too.
+    ///
+    /// A member that could not read who the members are asks the founders: without it there may be no leader.
+    private var repairSources: [UInt64] {
+        let known = node.membership.members.map(\.rawValue)
+        let others = (known.isEmpty ? settings.founders.map(\.id) : known).filter {
+            $0 != settings.identity.memberID
         }
+        guard let leader = node.leader?.rawValue, others.contains(leader) else { return others }
+        return [leader] + others.filter { $0 != leader }
     }
 
     /// Applies entries, unless the store can't: then it stands still until it is repaired.

@@ -98,10 +98,7 @@ extension Replica {
         case .becameLeader(let term):
             status.leader = settings.identity.memberID
             termStart = node.last.index
-            if try applyLogToTip() {
-                try openTip()
-                acceptBacklog()
-            }
+            if try applyLogToTip(), try openTipUnlessDamaged() { acceptBacklog() }
             output.report(.becameLeader(term: term.rawValue))
         case .steppedDown(let term, let leader):
             stepDown()

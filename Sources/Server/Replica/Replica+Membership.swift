@@ -185,14 +185,30 @@ extension Replica {
         promoteLearners()
     }
 
+    /// Whether the executor would take the request (Executor+Cluster.swift).
+    private func isPromotable(_ row: MemberRow) -> Bool {
+        let view = clusterView
+        guard view.isCaughtUp(row.id), !row.clientURLs.isEmpty else { return false }
+        guard settings.executor.strictReconfigCheck else { return true }
+        do throws(EtcdError) {
+            try ReconfigurationRules(
+                members: members, view: view, ownID: settings.identity.memberID
+            ).checkPromoting()
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// Makes learners voters that have caught up, where the operator wants that.
     private func promoteLearners() {
         guard mayChangeMembers else { return }
         for row in members
         where row.role == .joining || row.isLearner && settings.promotesLearners {
             let learner = MemberID(row.id)
+            // What would be refused is not asked for: a batch costs an entry whatever comes of it.
             guard let progress = node.progress(of: learner), progress.isActive,
-                progress.match >= node.commit
+                progress.match >= node.commit, isPromotable(row)
             else { continue }
             queue(
                 ReplicaRequest(

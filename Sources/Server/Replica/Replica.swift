@@ -33,36 +33,25 @@ protocol ReplicaOutput: AnyObject {
     func fetchSnapshot(from member: UInt64)
     /// Says something an operator should read.
     func report(_ event: ReplicaEvent)
+    /// Says what it does, for whoever measures it.
+    func note(_ activity: ReplicaActivity)
 }
 
-/// What the replica tells operators.
-enum ReplicaEvent: Equatable, Sendable {
-    /// This member leads.
-    case becameLeader(term: UInt64)
-    /// Another member leads, or 0: none is known to.
-    case leaderChanged(term: UInt64, leader: UInt64)
-    /// The members are these now.
-    case membersChanged([MemberRow], removed: [UInt64])
-    /// The database is damaged, as this error says.
-    case damaged(StorageError)
-    /// This member was removed from the cluster; the process has to stop.
-    case removed
-    /// Leadership was handed over, or stays, for this reason.
-    case handingOver(to: UInt64, reason: String)
-    /// The published state may be read.
-    case readable
-    /// A request met an error of the store; it was refused, and so was its batch.
-    case requestFailed(StorageError)
-    /// The store cannot go on; the process has to stop.
-    case stopped(StorageError)
-    /// A compaction has removed its last row.
-    case compacted(revision: Int64)
-    /// The disk is full, or has space again.
-    case diskFull(Bool)
-    /// More than eight tenths of the quota are in use.
-    case quotaNear(bytesInUse: Int64, quota: Int64)
-    /// The quota is used up, or there is room again.
-    case quotaReached(Bool)
+extension ReplicaOutput {
+    /// Nobody measures.
+    func note(_ activity: ReplicaActivity) {}
+}
+
+/// What the replica does, for its metrics.
+enum ReplicaActivity: Sendable {
+    /// A request is about to be carried out.
+    case executing
+    /// It was, or it was refused.
+    case executed(ApplyOperation, succeeded: Bool)
+    /// Leases have ended by themselves.
+    case expiredLeases(Int)
+    /// A compaction begins to remove rows.
+    case compacting
 }
 
 /// Settings of the replica.
@@ -75,6 +64,8 @@ struct ReplicaSettings: Sendable {
     var compactionBatchLimit = 1000
     var compactionSleepMilliseconds: UInt64 = 10
     var loopCount = 1
+    /// Bytes of entries in one message to a member.
+    var appendBytesMax = Raft.Limits().appendBytesMax
     /// How long requests are kept that wait for a leader (G8).
     var requestTimeoutMilliseconds: UInt64 = 7000
     /// Seeds election jitter and lease ids; differs between starts.
@@ -166,6 +157,8 @@ final class Replica {
     private var isHeldBack: Bool
     /// What of the database is known to be wrong, until the process begins anew with a good one.
     var damage: Damage?
+    /// How often another member was asked for good copies since this process began.
+    var repairAttempts = 0
     /// Nothing is applied any more: what would be built on is damaged.
     var isStalled = false
     var nextRepair = Tick(milliseconds: 0)

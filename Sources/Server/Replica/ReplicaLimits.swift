@@ -71,6 +71,8 @@ enum ReplicaLimits {
     static let expiredLeasesPerBatchMax = 500
     /// How often leases are looked at while some are due, in milliseconds (L6).
     static let leaseCheckMilliseconds: UInt64 = 500
+    /// The pause after a batch with the leader's own work that failed, in milliseconds: it may be the work.
+    static let failedWorkPauseMilliseconds: UInt64 = 200
     /// Keys of one lease deleted in one revision: their entry, some hundred bytes each, fits into the log.
     static let leaseKeysPerBatchMax = 50_000
     /// Leases longer than this have their remaining time written down (L11), in seconds.

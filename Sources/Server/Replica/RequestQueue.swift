@@ -29,10 +29,10 @@ extension ReplicaRequest.Body {
     /// Whether it keeps the cluster alive or gives space back, and is not what clients storm with.
     var isVital: Bool {
         switch self {
-        case .put, .deleteRange, .txn, .leaseGrant: false
+        case .put, .deleteRange, .txn, .leaseGrant, .auth(.login): false
         case .compact, .leaseRevoke, .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .alarm,
             .moveLeader, .memberAdd, .memberRemove, .memberUpdate, .memberPromote, .publishMember,
-            .memberReplace, .readIndex, .subscribe:
+            .memberReplace, .auth, .loginUsed, .readIndex, .subscribe:
             true
         }
     }

@@ -62,6 +62,9 @@ final class SharedStatus: Sendable {
         set { atomicLearner.store(newValue, ordering: .relaxed) }
     }
 
+    /// What event loops count.
+    let counts = LoopCounts()
+
     /// What event loops may renew without the replica.
     let leaseBoard = LeaseBoard()
 

@@ -14,6 +14,7 @@ final class LoopMailbox: @unchecked Sendable {
     private var messages: [LoopMessage] = []
     private var isScheduled = false
     private let eventBytes = ManagedAtomic<Int>(0)
+    private let events = ManagedAtomic<Int>(0)
     /// Takes the messages, on the loop; set there before the first is posted.
     var receiver: ((LoopMessage) -> Void)?
 
@@ -24,10 +25,14 @@ final class LoopMailbox: @unchecked Sendable {
     /// Bytes of events that the loop has not taken yet.
     var eventBytesWaiting: Int { eventBytes.load(ordering: .relaxed) }
 
+    /// Events that the loop has not taken yet.
+    var eventsWaiting: Int { events.load(ordering: .relaxed) }
+
     /// Adds messages and wakes the loop if need be.
     func post(_ batch: inout [LoopMessage]) {
-        for case .events(let events) in batch {
-            eventBytes.wrappingIncrement(by: events.byteCount, ordering: .relaxed)
+        for case .events(let batch) in batch {
+            eventBytes.wrappingIncrement(by: batch.byteCount, ordering: .relaxed)
+            events.wrappingIncrement(by: batch.events.count, ordering: .relaxed)
         }
         monitor.lock()
         if messages.isEmpty {
@@ -51,8 +56,9 @@ final class LoopMailbox: @unchecked Sendable {
         // Taken off the end: a message moves out of the array without counting references.
         taken.reverse()
         while let message = taken.popLast() {
-            if case .events(let events) = message {
-                eventBytes.wrappingDecrement(by: events.byteCount, ordering: .relaxed)
+            if case .events(let batch) = message {
+                eventBytes.wrappingDecrement(by: batch.byteCount, ordering: .relaxed)
+                events.wrappingDecrement(by: batch.events.count, ordering: .relaxed)
             }
             receiver?(message)
         }
@@ -66,13 +72,15 @@ final class LoopDispatcher: ReplicaOutput {
     private var outgoing: [[LoopMessage]]
     private var traffic: [PeerTraffic] = []
     private let events: @Sendable (ReplicaEvent) -> Void
+    let meter: ReplicaMeter
 
     init(
-        mailboxes: [LoopMailbox], peers: PeerNetwork,
+        mailboxes: [LoopMailbox], peers: PeerNetwork, meter: ReplicaMeter,
         events: @escaping @Sendable (ReplicaEvent) -> Void
     ) {
         self.mailboxes = mailboxes
         self.peers = peers
+        self.meter = meter
         self.events = events
         outgoing = Array(repeating: [], count: mailboxes.count)
     }
@@ -86,7 +94,12 @@ final class LoopDispatcher: ReplicaOutput {
     }
 
     func report(_ event: ReplicaEvent) {
+        if case .compacted = event { meter.compacted() }
         events(event)
+    }
+
+    func note(_ activity: ReplicaActivity) {
+        meter.note(activity)
     }
 
     func send(_ message: Message) {

@@ -74,77 +74,47 @@ final class NIOLoopEnvironment: LoopEnvironment {
 
 /// Answers the RPCs of one event loop.
 final class LoopRPCHandler: RPCHandler {
-    private let front: Front
+    private let calls: CallRunner
     private let environment: NIOLoopEnvironment
-    private let methods: [Method]
-    private let metrics: Metrics
-    private let observer: CallObserver
+    private let methods = Method.allCases
 
-    init(
-        front: Front, environment: NIOLoopEnvironment, metrics: Metrics, observer: CallObserver
-    ) {
-        self.front = front
+    init(calls: CallRunner, environment: NIOLoopEnvironment) {
+        self.calls = calls
         self.environment = environment
-        self.metrics = metrics
-        self.observer = observer
-        methods = Method.allCases
     }
 
     func start(_ call: RPCCall) {
-        metrics.methods[call.methodIndex].started.increment()
-        guard !call.metadata.hasMalformedClientAPIVersion else {
-            return call.finish(EtcdError.invalidClientAPIVersion.status)
-        }
-        front.start(
-            call, methods[call.methodIndex], needsLeader: call.metadata.hasLeader,
-            holder: &call.context)
+        calls.start(
+            call, methods[call.methodIndex], metadata: call.metadata, holder: &call.context)
     }
 
     func received(_ call: RPCCall, _ message: [UInt8]) {
         guard call.isOpen else { return }
         environment.isInTurn = true
-        let method = methods[call.methodIndex]
-        count(method)
-        observer.received(call, method, message)
         var holder = call.context
-        front.receive(call, method, message, holder: &holder)
+        calls.receive(call, methods[call.methodIndex], message, holder: &holder)
         if call.isOpen { call.context = holder }
     }
 
-    private func count(_ method: Method) {
-        switch method {
-        case .put: metrics.mvcc.puts.increment()
-        case .range: metrics.mvcc.ranges.increment()
-        case .deleteRange: metrics.mvcc.deletes.increment()
-        case .txn: metrics.mvcc.txns.increment()
-        case .leaseKeepAlive: metrics.lease.renewed.increment()
-        default: break
-        }
+    func sent(_ call: RPCCall) {
+        calls.sent(methods[call.methodIndex])
     }
 
     func halfClosed(_ call: RPCCall) {
-        front.halfClose(methods[call.methodIndex], holder: call.context)
+        calls.halfClosed(methods[call.methodIndex], holder: call.context)
     }
 
     func cancelled(_ call: RPCCall, _ reason: CancelReason) {
-        front.cancel(holder: call.context)
+        calls.cancelled(holder: call.context)
         call.context = nil
     }
 
     func drained(_ call: RPCCall) {
-        front.drained(holder: call.context)
+        calls.drained(holder: call.context)
     }
 
     func finished(_ call: RPCCall, _ code: GRPCCode) {
-        metrics.methods[call.methodIndex].finished(code: Int(code.rawValue))
-        observer.finished(
-            call, methods[call.methodIndex], code, now: environment.nowNanoseconds)
-        guard code == .ok else { return }
-        switch methods[call.methodIndex] {
-        case .leaseGrant: metrics.lease.granted.increment()
-        case .leaseRevoke: metrics.lease.revoked.increment()
-        default: break
-        }
+        calls.finished(call, methods[call.methodIndex], code)
     }
 
     func endOfTurn() {
@@ -163,4 +133,22 @@ final class LoopHTTPHandler: HTTPHandler {
     func handle(_ request: HTTPRequest, respond: @escaping @Sendable (HTTPResponse) -> Void) {
         endpoints.handle(request, respond: respond)
     }
+
+    func open(_ request: HTTPRequest, _ stream: HTTPStream) -> Bool {
+        endpoints.open(request, stream)
+    }
+
+    func accepts(webSocket request: HTTPRequest) -> Bool {
+        endpoints.accepts(webSocket: request)
+    }
+
+    func received(_ stream: HTTPStream, _ message: [UInt8]) {
+        endpoints.gateway?.received(stream, message)
+    }
+
+    func halfClosed(_ stream: HTTPStream) { endpoints.gateway?.halfClosed(stream) }
+
+    func drained(_ stream: HTTPStream) { endpoints.gateway?.drained(stream) }
+
+    func closed(_ stream: HTTPStream) { endpoints.gateway?.closed(stream) }
 }

@@ -22,12 +22,15 @@ struct ServiceParts: Sendable {
     let progressMilliseconds: UInt64
     let corsOrigins: [String]
     let hostWhitelist: [String]
+    let servesGateway: Bool
 }
 
 /// The services of one loop; confined to it.
 final class LoopServices {
     let front: Front
     let environment: NIOLoopEnvironment
+    let calls: CallRunner
+    let gateway: Gateway
 
     init(_ parts: ServiceParts, loop: any EventLoop, index: Int, mailbox: LoopMailbox) {
         let environment = NIOLoopEnvironment(
@@ -47,6 +50,12 @@ final class LoopServices {
         let front = Front(context: context, watches: hub)
         self.front = front
         self.environment = environment
+        calls = CallRunner(
+            front: front, metrics: parts.metrics,
+            observer: CallObserver(parts.observer) { front.userName(of: $0) })
+        gateway = Gateway(
+            calls: calls, environment: environment,
+            messageBytesMax: parts.limits.receiveMessageBytesMax)
         environment.refused = { [weak front] request in
             guard case .call(let ticket) = request.origin else { return }
             front?.take(.failure(ticket, EtcdError.tooManyRequests.status))
@@ -78,14 +87,16 @@ final class LoopSet: Sendable {
             rpc: { [self] index, loop in
                 let services = make(parts, index, loop)
                 return LoopRPCHandler(
-                    front: services.front, environment: services.environment,
-                    metrics: parts.metrics, observer: CallObserver(parts.observer))
+                    calls: services.calls, environment: services.environment)
             },
             http: { [self] index, loop in
-                LoopHTTPHandler(
+                let services = make(parts, index, loop)
+                return LoopHTTPHandler(
                     endpoints: Endpoints(
-                        set: set, front: make(parts, index, loop).front, metrics: parts.metrics,
-                        corsOrigins: parts.corsOrigins, hostWhitelist: parts.hostWhitelist))
+                        set: set, front: services.front,
+                        gateway: set == .client && parts.servesGateway ? services.gateway : nil,
+                        metrics: parts.metrics, corsOrigins: parts.corsOrigins,
+                        hostWhitelist: parts.hostWhitelist))
             },
             report: { event in
                 parts.logger.log(level: event.level, "\(event)")

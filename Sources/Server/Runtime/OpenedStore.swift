@@ -15,6 +15,7 @@ struct OpenedStore {
     let tornTail: TornTail?
     /// What became of a snapshot that an earlier process had fetched.
     let installed: SnapshotInstallation
+    private let directoryPath: String
     private let entries: [Entry]
     private let base: EntryID
 
@@ -30,6 +31,7 @@ struct OpenedStore {
         segmentBytes: Int = Storage.LogLimits.segmentBytes,
         options: PageStoreOptions = PageStoreOptions()
     ) throws(StorageError) {
+        directoryPath = directory.path
         let found: RecoveredLog
         (log, found) = try LogStore.open(
             disk: disk, directory: directory.logPath,
@@ -58,9 +60,9 @@ struct OpenedStore {
         let committed = max(
             min(recovered.hardState.commit, recovered.lastIndex), pages.recoveryIndex ?? 0,
             checkpoint)
-        try Self.redo(log, pages, from: checkpoint + 1, through: committed)
-        try pages.finishRecovery()
-        let rest = try Self.read(log, from: committed + 1, through: recovered.lastIndex)
+        let redone = try Self.redo(log, pages, from: checkpoint + 1, through: committed)
+        if redone == committed { try pages.finishRecovery() }
+        let rest = try Self.read(log, from: redone + 1, through: recovered.lastIndex)
         entries = rest.map(Entry.init)
         base = EntryID(
             term: Term(pages.committedState.term), index: LogIndex(pages.committedState.index))
@@ -71,18 +73,41 @@ struct OpenedStore {
         recovered.lastIndex == 0 && recovered.hardState.term == 0 && base.index == .zero
     }
 
+    /// Applies entries that are not known to be agreed; returns how many.
+    ///
+    /// Only for commands on a member that is left alone.
+    func applyRest() throws(StorageError) -> Int {
+        for entry in entries {
+            try pages.apply(entry)
+            pages.publish(through: entry.id.index.rawValue, term: entry.id.term.rawValue)
+        }
+        return entries.count
+    }
+
+    /// Applies entries again; a damaged page ends that early, for the running member fetches a good copy.
+    ///
+    /// - Returns: how far it came.
     private static func redo(
         _ log: LogStore, _ pages: PageStore, from first: UInt64, through last: UInt64
-    ) throws(StorageError) {
+    ) throws(StorageError) -> UInt64 {
         var next = first
         while next <= last {
             let part = try self.part(of: log, from: next, through: last)
             for entry in part {
-                try pages.apply(Entry(entry))
+                do throws(StorageError) {
+                    try pages.apply(Entry(entry))
+                } catch .corruptPage(let page, let reason) {
+                    // What an interrupted checkpoint has torn must not be seen.
+                    guard !pages.isRecovering else {
+                        throw .corruptPage(page: page, reason: reason)
+                    }
+                    return next - 1
+                }
                 pages.publish(through: entry.index, term: entry.term)
                 next = entry.index + 1
             }
         }
+        return max(last, first - 1)
     }
 
     private static func read(
@@ -115,6 +140,7 @@ struct OpenedStore {
     func restore(
         _ settings: ReplicaSettings, founders: [MemberRow], preVote: Bool = true
     ) throws(StorageError) -> RaftNode {
+        try checkCluster(settings.identity)
         let own = MemberID(settings.identity.memberID)
         var restored = Restored(membership: try membership(founders))
         let vote = recovered.hardState.vote
@@ -135,9 +161,27 @@ struct OpenedStore {
             ReplicaSettings.ticksPerHeartbeat + 1,
             Int(settings.electionTimeoutMilliseconds / settings.tickMilliseconds))
         configuration.electionJitterTicks = configuration.electionTimeoutTicks
+        configuration.limits.appendBytesMax = settings.appendBytesMax
         configuration.limits.uncommittedBytesMax = ReplicaLimits.logQueueBytesMax
         configuration.limits.unappliedBytesMax = ReplicaLimits.logQueueBytesMax
         return RaftNode(configuration: configuration, restoring: restored)
+    }
+
+    /// Refuses tables that name another cluster than the directory does: a recovery was interrupted.
+    private func checkCluster(_ identity: Identity) throws(StorageError) {
+        guard pages.committedState.pageCount > 0 else { return }
+        let stored: Int64?
+        do throws(StorageError) {
+            stored = try LoopStore(pages: pages) { _ in }.read { (reader, _) throws(StorageError) in
+                try MetaTable(connection: reader.connection).value(.clusterID)
+            }
+        } catch {
+            // As below: a member with damaged tables listens until it is repaired.
+            guard Damage(error) != nil else { throw error }
+            return
+        }
+        guard let stored, UInt64(bitPattern: stored) != identity.clusterID else { return }
+        throw .unfinished(directory: directoryPath)
     }
 
     /// Who takes part as of what is applied: as the table says, once there is one.

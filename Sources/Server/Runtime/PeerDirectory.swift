@@ -1,6 +1,7 @@
 // PeerDirectory.swift: who belongs to the cluster, as far as this member knows, for every thread.
 // Belongs here: admission. Never here: connections (PeerNetwork.swift), the table itself (Storage).
-// Source: etcd semantics K5: an id that was removed never comes back.
+// Source: etcd semantics K5: an id that was removed never comes back. A member that was away may meet one that the
+// others added meanwhile and that leads now: etcd takes whoever knows the cluster's id and was not removed, too.
 
 internal import Storage
 internal import Transport
@@ -14,14 +15,23 @@ final class PeerDirectory: @unchecked Sendable {
     /// The database has named the members; before, they are whom this member was told of.
     private var isKnown = false
 
-    private let isFounding: Bool
+    /// Members that this one does not know yet, admitted while it heard of no other leader.
+    private var strangers: [MemberRow] = []
 
-    /// - Parameter isFounding: this member founds the cluster with these, and began without anything. One
-    ///   that began with data must not say so, not even in the moments before its own tables have told it the
-    ///   members: whoever lost its disk would take its word for that of a new cluster, and vote.
-    init(_ rows: [MemberRow], isFounding: Bool) {
+    private let isFounding: Bool
+    private let status: SharedStatus
+
+    private static let strangersMax = 8
+
+    /// - Parameters:
+    ///   - isFounding: this member founds the cluster with these, and began without anything. One that began
+    ///     with data must not say so, not even in the moments before its own tables have told it the members:
+    ///     whoever lost its disk would take its word for that of a new cluster, and vote.
+    ///   - status: tells who leads.
+    init(_ rows: [MemberRow], isFounding: Bool, status: SharedStatus) {
         self.rows = rows
         self.isFounding = isFounding
+        self.status = status
     }
 
     /// The members now, by ascending id.
@@ -31,12 +41,24 @@ final class PeerDirectory: @unchecked Sendable {
         return rows
     }
 
+    /// Whom this member connects to: the members it knows, and those that it only met.
+    var reachable: [MemberRow] {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return rows + strangers
+    }
+
     func set(_ rows: [MemberRow], removed: [UInt64]) {
         monitor.lock()
         defer { monitor.unlock() }
         self.rows = rows
         self.removed = removed
         isKnown = true
+        // The leader's own addition may be still to come.
+        strangers.removeAll { stranger in
+            stranger.id != status.leader || removed.contains(stranger.id)
+                || rows.contains { $0.id == stranger.id }
+        }
     }
 
     /// What this member tells one that starts without data (K10); nil if it knows nothing itself.
@@ -68,10 +90,32 @@ final class PeerDirectory: @unchecked Sendable {
             return .refuse(
                 .removedMember, "member \(id) was removed from the cluster; its id can't come back")
         }
-        guard rows.contains(where: { $0.id == hello.from }) else {
+        guard rows.contains(where: { $0.id == hello.from }) || meet(hello) else {
             return .refuse(
                 .unknownMember, "no member \(id) is known here; was it added to this cluster?")
         }
         return .accept
+    }
+
+    /// Takes one that is not known for a member added while this one was away; `monitor` is held.
+    ///
+    /// Not while a member that is known leads: that one will tell who belongs to the cluster.
+    private func meet(_ hello: PeerHello) -> Bool {
+        let leader = status.leader
+        guard leader == 0 || leader == hello.from, !hello.url.isEmpty else { return false }
+        strangers.removeAll { $0.id == hello.from }
+        if strangers.count == Self.strangersMax { strangers.removeFirst() }
+        strangers.append(
+            MemberRow(
+                id: hello.from, name: hello.name, peerURLs: [hello.url], clientURLs: [],
+                role: .voter))
+        return true
+    }
+
+    /// Whether one that was admitted is not among the members known.
+    func isStranger(_ member: UInt64) -> Bool {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return strangers.contains { $0.id == member }
     }
 }

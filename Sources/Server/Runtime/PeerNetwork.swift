@@ -31,6 +31,8 @@ final class PeerNetwork: @unchecked Sendable {
     private var isRemoved = false
     private var listeners: [PeerListener] = []
     private let snapshots: SnapshotExchange
+    let metrics: PeerMetrics
+    private var probing: RepeatedTask?
     private let removed: @Sendable () -> Void
 
     /// The connections to one member.
@@ -39,6 +41,7 @@ final class PeerNetwork: @unchecked Sendable {
         var urls: [String]
         let log: PeerLink
         let forward: PeerLink
+        let counts: PeerCounts
 
         func stop() {
             log.stop()
@@ -49,7 +52,9 @@ final class PeerNetwork: @unchecked Sendable {
     /// - Parameter removed: called when another member says that this one was removed.
     init(
         identity: PeerIdentity, group: MultiThreadedEventLoopGroup, tls: PeerTLS?,
-        inbox: ReplicaInbox, directory: PeerDirectory, snapshots: SnapshotExchange, logger: Logger,
+        inbox: ReplicaInbox, directory: PeerDirectory, snapshots: SnapshotExchange,
+        metrics: PeerMetrics,
+        logger: Logger,
         removed: @escaping @Sendable () -> Void
     ) {
         self.identity = identity
@@ -58,6 +63,7 @@ final class PeerNetwork: @unchecked Sendable {
         self.inbox = inbox
         self.directory = directory
         self.snapshots = snapshots
+        self.metrics = metrics
         self.logger = logger
         self.removed = removed
     }
@@ -86,7 +92,9 @@ final class PeerNetwork: @unchecked Sendable {
         isStopping = true
         let ending = links
         links = []
+        let probing = probing
         monitor.unlock()
+        probing?.cancel()
         for link in ending { link.stop() }
         for listener in listeners { listener.close() }
         listeners = []
@@ -98,7 +106,9 @@ final class PeerNetwork: @unchecked Sendable {
         monitor.lock()
         defer { monitor.unlock() }
         guard !isStopping else { return }
+        metrics.update(rows.map(\.id).filter { $0 != identity.memberID })
         for row in rows where row.id != identity.memberID { connect(to: row) }
+        if probing == nil, !links.isEmpty { probing = probe() }
         let gone = links.filter { link in !rows.contains { $0.id == link.member } }
         links.removeAll { link in !rows.contains { $0.id == link.member } }
         let unwanted = accepted.filter { open in !rows.contains { $0.id == open.member } }
@@ -121,7 +131,7 @@ final class PeerNetwork: @unchecked Sendable {
         }
         let added = MemberLinks(
             member: row.id, urls: row.peerURLs, log: link(to: row, .log),
-            forward: link(to: row, .forward))
+            forward: link(to: row, .forward), counts: metrics.counts(of: row.id))
         links.append(added)
         added.log.start()
         added.forward.start()
@@ -159,19 +169,36 @@ final class PeerNetwork: @unchecked Sendable {
         let back = accepted.last { $0.member == traffic.member && $0.channel == .forward }
         monitor.unlock()
         if !traffic.messages.isEmpty {
-            _ = found?.log.send(
-                traffic.messages.map {
-                    (PeerFrame.raft.rawValue, RaftMessageFields($0).encoded())
-                })
+            let frames = traffic.messages.map {
+                (kind: PeerFrame.raft.rawValue, payload: RaftMessageFields($0).encoded())
+            }
+            note(found?.log.send(frames) ?? false, frames, found?.counts)
         }
-        if !traffic.requests.isEmpty { forward(traffic.requests, on: found?.forward) }
+        if !traffic.requests.isEmpty {
+            forward(traffic.requests, on: found?.forward, found?.counts)
+        }
         if !traffic.answers.isEmpty, let back {
             // Lost if the connection is: then the asking member knows that it can't know.
-            if !back.send(ForwardFrames.frames(of: traffic.answers)) { back.close() }
+            let frames = ForwardFrames.frames(of: traffic.answers)
+            let isSent = back.send(frames)
+            note(isSent, frames, found?.counts)
+            if !isSent { back.close() }
         }
     }
 
-    private func forward(_ requests: [ForwardedRequest], on link: PeerLink?) {
+    /// Counts what was sent, or could not be.
+    private func note(
+        _ isSent: Bool, _ frames: [(kind: UInt8, payload: [UInt8])], _ counts: PeerCounts?
+    ) {
+        guard let counts else { return }
+        guard isSent else { return counts.sentFailures.increment(by: UInt64(frames.count)) }
+        let bytes = frames.reduce(0) { $0 + $1.payload.count }
+        counts.sentBytes.increment(by: UInt64(bytes))
+    }
+
+    private func forward(
+        _ requests: [ForwardedRequest], on link: PeerLink?, _ counts: PeerCounts?
+    ) {
         let fields = requests.compactMap(ForwardedRequestFields.init)
         let limit = ForwardFrames.requestBytesMax
         let (fitting, large) = (
@@ -181,6 +208,7 @@ final class PeerNetwork: @unchecked Sendable {
         for (frame, sequences) in ForwardFrames.frames(of: fitting) {
             // Behind one that is not sent nothing is: requests keep their order.
             isSent = isSent && link?.send([frame]) ?? false
+            note(isSent, [frame], counts)
             if !isSent { inbox.add(.forwardRefused(sequences)) }
         }
         guard !large.isEmpty else { return }
@@ -197,12 +225,15 @@ final class PeerNetwork: @unchecked Sendable {
     ///
     /// - Parameter damage: what of the own database must not be relied on.
     func fetchSnapshot(from member: UInt64, damage: Damage?) {
-        guard let row = directory.members.first(where: { $0.id == member }) else { return }
+        guard let row = directory.reachable.first(where: { $0.id == member }) else { return }
         snapshots.fetch(from: member, urls: addresses(row), damage: damage, over: self)
     }
 
     private func report(_ event: PeerEvent) {
         logger.log(level: event.level, "\(event)")
+        if case .lost(let member, .log, _, _) = event {
+            metrics.counts(of: member).disconnects.increment()
+        }
         guard case .dialFailed(_, _, .refusedByPeer(_, .removedMember, _), _) = event else {
             return
         }
@@ -213,6 +244,25 @@ final class PeerNetwork: @unchecked Sendable {
         guard isNews else { return }
         logger.critical("this member was removed from the cluster: stopping")
         removed()
+    }
+
+    /// Asks each member from time to time how long the way to it is.
+    ///
+    /// `monitor` is held.
+    private func probe() -> RepeatedTask {
+        let interval = TimeAmount.milliseconds(PeerProbe.intervalMilliseconds)
+        return group.next().scheduleRepeatedTask(
+            initialDelay: .milliseconds(PeerProbe.intervalMilliseconds / 10), delay: interval
+        ) { [weak self] _ in
+            guard let self else { return }
+            self.monitor.lock()
+            let links = self.links
+            self.monitor.unlock()
+            for link in links {
+                link.counts.isActive.set(link.log.isConnected ? 1 : 0)
+                _ = link.log.send([(PeerFrame.echo.rawValue, PeerProbe.stamp)])
+            }
+        }
     }
 
     // MARK: members that are about to join
@@ -270,8 +320,10 @@ extension PeerNetwork: PeerHandler {
         case .log, .forward:
             guard !connection.isDialed else { return }
             monitor.lock()
-            defer { monitor.unlock() }
             accepted.append(connection)
+            monitor.unlock()
+            // Its messages want answers, which go on a connection of our own.
+            if directory.isStranger(connection.member) { update(directory.reachable) }
         case .snapshot, .bootstrap: break
         }
     }
@@ -298,6 +350,7 @@ extension PeerNetwork: PeerHandler {
         do throws(WireError) {
             try take(connection, PeerFrame(rawValue: kind), payload)
         } catch {
+            metrics.counts(of: connection.member).receivedFailures.increment()
             logger.warning(
                 "a member sent what can't be read: the connection is closed",
                 metadata: ["member": "\(connection.member.idText)", "error": "\(error)"])
@@ -309,7 +362,12 @@ extension PeerNetwork: PeerHandler {
         _ connection: PeerConnection, _ kind: PeerFrame?, _ payload: ByteBuffer
     ) throws(WireError) {
         let bytes = Array(payload.readableBytesView)
+        if connection.member != 0 {
+            metrics.counts(of: connection.member).receivedBytes.increment(by: UInt64(bytes.count))
+        }
         switch (connection.channel, kind) {
+        case (.log, .echo): _ = connection.send(kind: PeerFrame.echoAnswer.rawValue, bytes)
+        case (.log, .echoAnswer): PeerProbe.note(bytes, metrics.counts(of: connection.member))
         case (.log, .raft):
             guard let message = try RaftMessageFields(decoding: bytes).message,
                 message.from.rawValue == connection.member,

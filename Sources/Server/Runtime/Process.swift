@@ -11,6 +11,7 @@ public func runMartlet() -> Never {
     // A client that hangs up while it is written to is an error of that connection alone.
     signal(SIGPIPE, SIG_IGN)
     MemoryPolicy.set()
+    runCommand(Array(CommandLine.arguments.dropFirst()))
     let outcome: Configuration.Outcome
     do throws(ConfigurationError) {
         outcome = try Configuration.load(
@@ -30,6 +31,17 @@ public func runMartlet() -> Never {
         exit(0)
     case .run(let configuration, let warnings):
         run(configuration, warnings)
+    }
+}
+
+/// Runs a command that works on files, and ends the process with its status; returns if there is none.
+private func runCommand(_ arguments: [String]) {
+    do throws(OfflineError) {
+        guard let (command, rest) = try Command.named(by: arguments) else { return }
+        exit(command.status(rest))
+    } catch {
+        say("martlet: \(error)")
+        exit(error.exitStatus)
     }
 }
 

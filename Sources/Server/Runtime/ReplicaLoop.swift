@@ -169,6 +169,15 @@ final class ReplicaInbox: @unchecked Sendable {
     }
 }
 
+/// The time of day.
+enum WallClock {
+    static var secondsSince1970: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec)
+    }
+}
+
 /// Runs the replica on an event loop until stopped.
 final class ReplicaLoop: @unchecked Sendable {
     // @unchecked Sendable: everything but the constants is touched on `loop` alone.
@@ -226,6 +235,7 @@ final class ReplicaLoop: @unchecked Sendable {
         guard !isStopped else { return }
         inbox.take(&requests, &news)
         let now = MonotonicClock.now
+        dispatcher.meter.woke(due: replica.nextWake, now: now, isLeading: replica.isLeading)
         replica.begin(now: now)
         for item in news { replica.take(item, now: now) }
         replica.enqueue(requests, now: now)

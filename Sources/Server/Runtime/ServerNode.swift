@@ -76,6 +76,7 @@ final class ServerNode {
     /// Half of the processors at most: a storm of logins leaves the other half to everybody else.
     private let pool = ComputePool(threads: max(1, System.coreCount / 2))
     private let founderCheck: FounderCheck?
+    private let backups: BackupScheduler?
     private let ended: @Sendable (NodeEnd) -> Void
 
     /// Opens the store and makes all parts; nothing runs yet.
@@ -83,8 +84,7 @@ final class ServerNode {
     /// - Parameter ended: called from another thread if the node has to end, perhaps more than once.
     init(
         configuration: Configuration, directory: DataDirectory, logger: Logger, sink: LogSink,
-        audit: AuditLog?,
-        ended: @escaping @Sendable (NodeEnd) -> Void
+        audit: AuditLog?, ended: @escaping @Sendable (NodeEnd) -> Void
     ) throws(NodeError) {
         self.configuration = configuration
         self.logger = logger
@@ -110,30 +110,33 @@ final class ServerNode {
             ? FounderCheck(stored, client: client, directory: directory, logger: logger) : nil
         pages = opened.pages
         log = opened.log
+        backups = ServerNode.backups(
+            configuration, identity, opened.pages, status, metrics, logger)
         loops = LoopSet(group: group)
         checkpointer = Checkpointer(
             pages: pages, log: log, retainedBytes: Int(clamping: configuration.logRetentionBytes),
             logger: logger
         ) { [inbox] news in inbox.add(news) }
         let snapshots = SnapshotExchange(
-            pages: pages, disk: disk, directory: directory.path,
+            pages: pages, disk: disk, directory: directory.path, metrics: metrics.peers,
             bytesPerSecond: Int(clamping: configuration.snapshotBytesPerSecond ?? 0),
             logger: logger
         ) { ended(.reinstall) }
         peers = PeerNetwork(
             identity: PeerIdentity(
                 clusterID: identity.clusterID, memberID: identity.memberID,
-                name: configuration.name),
+                name: configuration.name, url: settings.member.peerURLs.first ?? ""),
             group: peerGroup, tls: tls, inbox: inbox,
             directory: PeerDirectory(
                 stored.founders + stored.peers,
-                isFounding: !stored.founders.isEmpty && opened.isBlank),
-            snapshots: snapshots, logger: logger
+                isFounding: !stored.founders.isEmpty && opened.isBlank, status: status),
+            snapshots: snapshots, metrics: metrics.peers, logger: logger
         ) { ended(.removed) }
         let dispatcher = LoopDispatcher(
             mailboxes: loops.mailboxes, peers: peers,
+            meter: ReplicaMeter(configuration, metrics: metrics),
             events: ServerNode.listener(
-                settings.member, checkpointer, opening, peers, group, logger, ended))
+                settings.member, checkpointer, opening, peers, group, metrics, logger, ended))
         let replica = Replica(
             settings: settings, node: node, log: log, pages: pages,
             space: SpaceGuard(disk: directory.disk, directory: directory.path), status: status,
@@ -167,6 +170,7 @@ final class ServerNode {
         peers.update(peers.directory.members)
         replicaLoop.start()
         checkpointer.start()
+        backups?.start()
         founderCheck?.start(
             confirmed: { [inbox] in inbox.add(.confirmed) }, failed: { [ended] in ended(.failed) })
         let ports = ClientPorts(
@@ -193,6 +197,7 @@ final class ServerNode {
     func stop() {
         leave()
         founderCheck?.stop()
+        backups?.stop()
         opening.stop()
         replicaLoop.stop()
         peers.stop()
@@ -268,19 +273,22 @@ final class ServerNode {
     /// What the node does about what its replica reports, on the replica's loop.
     private static func listener(
         _ member: MemberRow, _ checkpointer: Checkpointer, _ opening: ClientOpening,
-        _ peers: PeerNetwork, _ group: MultiThreadedEventLoopGroup, _ logger: Logger,
-        _ ended: @escaping @Sendable (NodeEnd) -> Void
+        _ peers: PeerNetwork, _ group: MultiThreadedEventLoopGroup, _ metrics: Metrics,
+        _ logger: Logger, _ ended: @escaping @Sendable (NodeEnd) -> Void
     ) -> @Sendable (ReplicaEvent) -> Void {
         { event in
             log(event, logger)
             switch event {
             case .diskFull(let isFull): checkpointer.hurry(isFull)
+            case .becameLeader: metrics.server.leaderChanges.increment()
+            case .leaderChanged(_, let leader) where leader != 0:
+                metrics.server.leaderChanges.increment()
             case .readable: opening.allow(.readable)
             case .membersChanged(let rows, let removed):
                 opening.allow(.known)
                 peers.directory.set(rows, removed: removed)
                 guard let row = rows.first(where: { $0.id == member.id }) else { break }
-                peers.update(rows)
+                peers.update(peers.directory.reachable)
                 if row.isPublished(as: member), row.role != .joining { opening.allow(.published) }
             case .removed:
                 // The call that removed it may have come by this member, and waits for its answer.
@@ -289,6 +297,18 @@ final class ServerNode {
             default: break
             }
         }
+    }
+
+    private static func backups(
+        _ configuration: Configuration, _ identity: Identity, _ pages: PageStore,
+        _ status: SharedStatus, _ metrics: Metrics, _ logger: Logger
+    ) -> BackupScheduler? {
+        guard !configuration.backup.directory.isEmpty else { return nil }
+        let source = configuration.backup.source
+        return BackupScheduler(
+            settings: configuration.backup, clusterID: identity.clusterID, pages: pages,
+            metrics: metrics.backup, logger: logger
+        ) { source == .member || status.leader == identity.memberID }
     }
 
     private static func metrics(_ configuration: Configuration, _ identity: Identity) -> Metrics {
@@ -353,7 +373,8 @@ final class ServerNode {
             fragmentBytesMax: configuration.receiveMessageBytesMax,
             progressMilliseconds: UInt64(
                 max(100, configuration.watchProgressNotifyInterval.milliseconds)),
-            corsOrigins: configuration.corsOrigins, hostWhitelist: configuration.hostWhitelist)
+            corsOrigins: configuration.corsOrigins, hostWhitelist: configuration.hostWhitelist,
+            servesGateway: configuration.enableGRPCGateway)
     }
 
     private static func log(_ event: ReplicaEvent, _ logger: Logger) {
@@ -442,6 +463,21 @@ final class ServerNode {
         metrics.server.authRevision.bind { Double(status.authMark.revision) }
         metrics.network.droppedLogLines.bind { sink.droppedLines }
         metrics.network.droppedAuditLines.bind { [audit] in audit?.droppedLines ?? 0 }
+        bindCounts()
+    }
+
+    private func bindCounts() {
+        let counts = status.counts
+        let mailboxes = loops.mailboxes
+        metrics.mvcc.watchStreams.bind { Double(counts.watchStreams.now) }
+        metrics.mvcc.watchers.bind { Double(counts.watchers.now) }
+        metrics.mvcc.slowWatchers.bind { Double(counts.slowWatchers.now) }
+        metrics.mvcc.events.bind { UInt64(counts.eventsSent.now) }
+        metrics.mvcc.pendingEvents.bind {
+            Double(mailboxes.reduce(0) { $0 + $1.eventsWaiting })
+        }
+        metrics.server.readIndexesFailed.bind { UInt64(counts.failedReadIndexes.now) }
+        metrics.server.slowReadIndexes.bind { UInt64(counts.slowReadIndexes.now) }
     }
 }
 

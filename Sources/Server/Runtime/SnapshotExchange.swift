@@ -17,11 +17,13 @@ final class SnapshotExchange: @unchecked Sendable {
     private let directory: String
     private let bytesPerSecond: Int
     private let logger: Logger
+    private let metrics: PeerMetrics
     private let completed: @Sendable () -> Void
     private let monitor = Monitor()
     private var senders: [SnapshotSender] = []
     private var receiver: SnapshotReceiver?
     private var nextFetch = Tick(milliseconds: 0)
+    private var trust = SnapshotTrust()
     private var isStopping = false
 
     /// Snapshots sent at once; more members wait for their turn.
@@ -33,14 +35,15 @@ final class SnapshotExchange: @unchecked Sendable {
     ///   - bytesPerSecond: the pace of each snapshot sent; 0 for as fast as the receiver takes it.
     ///   - completed: called once when a snapshot lies ready to be installed by the next start.
     init(
-        pages: PageStore, disk: any Disk, directory: String, bytesPerSecond: Int, logger: Logger,
-        completed: @escaping @Sendable () -> Void
+        pages: PageStore, disk: any Disk, directory: String, metrics: PeerMetrics,
+        bytesPerSecond: Int, logger: Logger, completed: @escaping @Sendable () -> Void
     ) {
         self.pages = pages
         self.disk = disk
         self.directory = directory
         self.bytesPerSecond = bytesPerSecond
         self.logger = logger
+        self.metrics = metrics
         self.completed = completed
     }
 
@@ -53,15 +56,17 @@ final class SnapshotExchange: @unchecked Sendable {
         let now = MonotonicClock.now
         guard !isStopping, receiver == nil, now >= nextFetch else { return }
         let begun = SnapshotReceiver(
-            member: member, pages: pages, damage: damage, disk: disk, directory: directory,
+            member: member, pages: pages, damage: trust.doubting(damage), disk: disk,
+            directory: directory, counts: metrics.counts(of: member).snapshotsReceived,
             logger: logger
-        ) { [self] isComplete in ended(isComplete) }
+        ) { [self] isComplete, error in ended(isComplete, error) }
         receiver = begun
         begun.start(urls: urls, over: network)
     }
 
-    private func ended(_ isComplete: Bool) {
+    private func ended(_ isComplete: Bool, _ error: StorageError?) {
         monitor.lock()
+        if let error { trust.failed(error) }
         // A complete one stays, so that nothing is fetched until it is installed.
         if !isComplete { receiver = nil }
         nextFetch = MonotonicClock.now.advanced(milliseconds: Self.retryMilliseconds)
@@ -100,7 +105,8 @@ final class SnapshotExchange: @unchecked Sendable {
         defer { monitor.unlock() }
         guard !isStopping, senders.count < Self.sendersMax else { return connection.close() }
         let sender = SnapshotSender(
-            connection: connection, pages: pages, bytesPerSecond: bytesPerSecond, logger: logger)
+            connection: connection, pages: pages, bytesPerSecond: bytesPerSecond,
+            counts: metrics.counts(of: connection.member), logger: logger)
         senders.append(sender)
         sender.start(have)
     }

@@ -16,8 +16,9 @@ final class SnapshotReceiver: @unchecked Sendable {
     private let damage: Damage?
     private let disk: any Disk
     private let directory: String
+    private let counts: TransferCounts
     private let logger: Logger
-    private let ended: @Sendable (_ isComplete: Bool) -> Void
+    private let ended: @Sendable (_ isComplete: Bool, StorageError?) -> Void
     private let monitor = Monitor()
     private let changed = MonitorCondition()
     private var waiting: [(kind: PeerFrame, bytes: [UInt8])] = []
@@ -31,30 +32,37 @@ final class SnapshotReceiver: @unchecked Sendable {
 
     init(
         member: UInt64, pages: PageStore, damage: Damage?, disk: any Disk, directory: String,
-        logger: Logger,
-        ended: @escaping @Sendable (_ isComplete: Bool) -> Void
+        counts: TransferCounts, logger: Logger,
+        ended: @escaping @Sendable (_ isComplete: Bool, StorageError?) -> Void
     ) {
         self.member = member
         self.pages = pages
         self.damage = damage
         self.disk = disk
         self.directory = directory
+        self.counts = counts
         self.logger = logger
         self.ended = ended
     }
 
     func start(urls: [PeerURL], over network: PeerNetwork) {
         thread = SystemThread { [self] in
+            let begun = MonotonicClock.nanoseconds
             var isComplete = false
+            var failure: StorageError?
+            counts.began()
             do throws(StorageError) {
                 isComplete = try run(urls: urls, over: network)
             } catch {
+                failure = error
                 logger.warning(
                     "a snapshot could not be fetched: it will be tried again",
                     metadata: ["member": "\(memberText)", "error": "\(error)"])
             }
             close()
-            ended(isComplete)
+            counts.ended(
+                isComplete: isComplete, nanoseconds: MonotonicClock.nanoseconds - begun)
+            ended(isComplete, failure)
         }
     }
 

@@ -12,6 +12,7 @@ final class SnapshotSender: @unchecked Sendable {
     let connection: PeerConnection
     private let pages: PageStore
     private let bytesPerSecond: Int
+    private let counts: PeerCounts
     private let logger: Logger
     private let monitor = Monitor()
     private let changed = MonitorCondition()
@@ -24,22 +25,31 @@ final class SnapshotSender: @unchecked Sendable {
     /// Page versions in memory above which a slow receiver has to begin with a newer state.
     private static let overlayBytesMax = 256 << 20
 
-    init(connection: PeerConnection, pages: PageStore, bytesPerSecond: Int, logger: Logger) {
+    init(
+        connection: PeerConnection, pages: PageStore, bytesPerSecond: Int, counts: PeerCounts,
+        logger: Logger
+    ) {
         self.connection = connection
         self.pages = pages
         self.bytesPerSecond = bytesPerSecond
+        self.counts = counts
         self.logger = logger
     }
 
     func start(_ have: SnapshotHave) {
         thread = SystemThread { [self] in
+            let begun = MonotonicClock.nanoseconds
+            var isComplete = false
+            counts.snapshotsSent.began()
             do throws(StorageError) {
-                try run(have)
+                isComplete = try run(have)
             } catch {
                 logger.warning(
                     "a snapshot could not be sent: the member will ask again",
                     metadata: ["member": "\(memberText)", "error": "\(error)"])
             }
+            counts.snapshotsSent.ended(
+                isComplete: isComplete, nanoseconds: MonotonicClock.nanoseconds - begun)
             connection.close()
         }
     }
@@ -65,7 +75,8 @@ final class SnapshotSender: @unchecked Sendable {
         monitor.unlock()
     }
 
-    private func run(_ have: SnapshotHave) throws(StorageError) {
+    /// Sends everything; false if it was broken off.
+    private func run(_ have: SnapshotHave) throws(StorageError) -> Bool {
         let source = try pages.openSnapshotSource(for: have)
         logger.info(
             "sending a snapshot",
@@ -73,22 +84,24 @@ final class SnapshotSender: @unchecked Sendable {
                 "member": "\(memberText)", "index": "\(source.state.index)",
                 "pages": "\(source.pagesToSend)", "of": "\(source.state.pageCount)",
             ])
-        guard send(.snapshotState, source.state.encoded()) else { return }
+        guard send(.snapshotState, source.state.encoded()) else { return false }
         var due = MonotonicClock.nanoseconds
         while let piece = try source.next(bytesMax: Self.pieceBytes) {
-            guard pause(until: due) else { return }
+            guard pause(until: due) else { return false }
             if source.isTooOld(overlayBytesMax: Self.overlayBytesMax) {
-                return logger.info(
+                logger.info(
                     "a snapshot is taken too slowly: it goes on with a newer state",
                     metadata: ["member": "\(memberText)"])
+                return false
             }
-            guard send(.snapshotPages, piece) else { return }
+            guard send(.snapshotPages, piece) else { return false }
             if bytesPerSecond > 0 {
                 due += UInt64(piece.count) * 1_000_000_000 / UInt64(bytesPerSecond)
             }
         }
-        guard send(.snapshotEnd, []) else { return }
+        guard send(.snapshotEnd, []) else { return false }
         waitUntilClosed()
+        return true
     }
 
     /// Sends as soon as there is room; false once the transfer is over.
@@ -97,7 +110,10 @@ final class SnapshotSender: @unchecked Sendable {
             monitor.lock()
             isDrained = false
             monitor.unlock()
-            if connection.send(kind: kind.rawValue, bytes) { return true }
+            if connection.send(kind: kind.rawValue, bytes) {
+                counts.sentBytes.increment(by: UInt64(bytes.count))
+                return true
+            }
             guard waitUntilDrained() else { return false }
         }
     }

@@ -11,6 +11,7 @@ extension WatchHub {
         let waiting = behind
         behind = []
         var canGoOn = false
+        var hasFailed = false
         var served: [Watcher] = []
         var stepsLeft = WatchLimits.catchUpStepsPerTurn
         for watcher in waiting where !watcher.isCanceled {
@@ -34,6 +35,9 @@ extension WatchHub {
                 try catchUp(watcher, through: delivered)
             } catch {
                 store.report(error)
+                hasFailed = true
+                behind.append(watcher)
+                continue
             }
             if watcher.isCanceled { continue }
             if watcher.nextRevision > delivered {
@@ -44,7 +48,14 @@ extension WatchHub {
             }
         }
         behind += served
+        tellBehind()
         if canGoOn { schedulePump() }
+        // The page it needs may be damaged, and stay so for a while.
+        if hasFailed {
+            environment.after(milliseconds: WatchLimits.failedReadPauseMilliseconds) { [self] in
+                schedulePump()
+            }
+        }
     }
 
     private func catchUp(_ watcher: Watcher, through end: Int64) throws(StorageError) {

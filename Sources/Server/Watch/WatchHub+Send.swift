@@ -45,6 +45,7 @@ extension WatchHub {
     func send(_ events: [EncodedEvent], at revision: Int64, to watcher: Watcher) {
         guard !events.isEmpty, watcher.stream.call.isOpen else { return }
         watcher.wasSent = true
+        status.counts.eventsSent.add(events.count)
         var head = WatchResponseHead(header: header(revision), watchID: watcher.id)
         var first = 0
         while first < events.count {

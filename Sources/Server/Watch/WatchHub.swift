@@ -26,6 +26,8 @@ final class WatchHub {
     var index = WatchIndex()
     /// Watches that are not live, oldest first.
     var behind: [Watcher] = []
+    /// How many of `behind` operators were told of.
+    private var toldBehind = 0
     /// The last revision handed to this loop; nil until the replica has confirmed the subscription.
     private(set) var delivered: Int64?
     private var isSubscribed = false
@@ -33,7 +35,9 @@ final class WatchHub {
     private var isProgressScheduled = false
     private var progressWatchers = 0
     /// All watches on this loop.
-    private(set) var watcherCount = 0
+    private(set) var watcherCount = 0 {
+        didSet { status.counts.watchers.add(watcherCount - oldValue) }
+    }
     /// The streams with at least one watch, in the order of their first one.
     private var streams: [WatchStream] = []
 
@@ -78,7 +82,10 @@ final class WatchHub {
         #if SIMULATION
             if ServerBug.watchBeginsEarly.isPlanted, next > 1 { watcher.nextRevision = next - 1 }
         #endif
-        if stream.watchers.isEmpty { streams.append(stream) }
+        if stream.watchers.isEmpty {
+            streams.append(stream)
+            status.counts.watchStreams.add(1)
+        }
         stream.insert(watcher)
         watcherCount += 1
         var head = WatchResponseHead(header: header(state.revision), watchID: id)
@@ -133,7 +140,8 @@ final class WatchHub {
         stream.watchers.forEach(forget)
         behind.removeAll { $0.isCanceled }
         stream.removeAll()
-        streams.removeAll { $0 === stream }
+        forget(stream)
+        tellBehind()
         unsubscribeIfIdle()
     }
 
@@ -214,8 +222,14 @@ final class WatchHub {
         forget(watcher)
         if !wasLive { behind.removeAll { $0 === watcher } }
         watcher.stream.remove(watcher)
-        if watcher.stream.watchers.isEmpty { streams.removeAll { $0 === watcher.stream } }
+        if watcher.stream.watchers.isEmpty { forget(watcher.stream) }
+        tellBehind()
         unsubscribeIfIdle()
+    }
+
+    private func forget(_ stream: WatchStream) {
+        streams.removeAll { $0 === stream }
+        status.counts.watchStreams.add(-1)
     }
 
     // All but the lists that hold it.
@@ -253,7 +267,15 @@ final class WatchHub {
                 body: .subscribe(subscribe), byteCount: 0))
     }
 
+    /// Tells operators how many watches are behind.
+    func tellBehind() {
+        guard behind.count != toldBehind else { return }
+        status.counts.slowWatchers.add(behind.count - toldBehind)
+        toldBehind = behind.count
+    }
+
     func schedulePump() {
+        tellBehind()
         guard !isPumpScheduled, delivered != nil, !behind.isEmpty else { return }
         isPumpScheduled = true
         environment.later { [self] in

@@ -14,6 +14,8 @@ enum WatchLimits {
     static let catchUpStepsPerTurn = 8
     /// How long to wait before asking a busy replica for events again, in milliseconds.
     static let subscribeRetryMilliseconds: UInt64 = 20
+    /// How long a watch waits whose events could not be read, in milliseconds.
+    static let failedReadPauseMilliseconds: UInt64 = 100
     /// Watches of one stream; beyond, creation is refused.
     static let watchesPerStreamMax = 100_000
 }

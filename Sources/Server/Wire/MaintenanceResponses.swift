@@ -111,4 +111,16 @@ extension ProtoWriter {
     mutating func healthCheckResponse(_ status: ServingStatus) {
         int32(1, status.rawValue)
     }
+
+    /// A whole HealthListResponse: a map is a list of pairs on the wire.
+    mutating func healthListResponse(_ statuses: [(service: String, status: ServingStatus)]) {
+        for (service, status) in statuses {
+            let entry = openMessage(1)
+            string(1, service, keepsDefault: true)
+            let value = openMessage(2)
+            healthCheckResponse(status)
+            close(value)
+            close(entry)
+        }
+    }
 }

@@ -115,8 +115,17 @@ struct ProtoReader: Sendable {
     }
 
     /// Merges an embedded message into `message`.
+    @inline(__always)
     mutating func message<Message: WireDecodable>(
         _ field: FieldTag, into message: inout Message
+    ) throws(WireError) {
+        try nested(field) { (reader) throws(WireError) in try message.merge(from: &reader) }
+    }
+
+    /// Lends the fields of an embedded message to `body`.
+    @inline(__always)
+    mutating func nested(
+        _ field: FieldTag, _ body: (inout ProtoReader) throws(WireError) -> Void
     ) throws(WireError) {
         try expect(.lengthDelimited, field)
         let range = try lengthDelimitedRange()
@@ -125,7 +134,7 @@ struct ProtoReader: Sendable {
         depth += 1
         offset = range.lowerBound
         end = range.upperBound
-        try message.merge(from: &self)
+        try body(&self)
         end = outerEnd
         depth -= 1
     }

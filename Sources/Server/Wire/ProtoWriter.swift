@@ -62,6 +62,21 @@ struct ProtoWriter: Sendable {
         bytes.append(contentsOf: part)
     }
 
+    /// Appends bytes that are already in wire format.
+    mutating func append(encoded part: ArraySlice<UInt8>) {
+        bytes.append(contentsOf: part)
+    }
+
+    /// Appends the tag of a field whose value is written by other means.
+    mutating func tag(_ field: Int, _ type: WireType) {
+        append(exactly: WireSize.tag(field)) { $0.tag(field, type) }
+    }
+
+    /// Appends a bare number, such as a length.
+    mutating func varint(_ value: UInt64) {
+        append(exactly: WireSize.varint(value)) { $0.varint(value) }
+    }
+
     // MARK: fields
 
     mutating func uint64(_ field: Int, _ value: UInt64, keepsDefault: Bool = false) {

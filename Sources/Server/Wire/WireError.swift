@@ -22,6 +22,8 @@ enum WireError: Error, Equatable, Sendable {
     case tooDeep(offset: Int)
     /// The message holds more than `WireLimits.repeatedMessagesMax` compares and operations.
     case tooManyItems
+    /// A field came again after others; only writing as JSON, which needs them in order, minds.
+    case disordered(field: UInt32)
     /// A member of a newer version forwarded a request of a kind that this one does not know.
     case unknownKind(UInt64)
 }
@@ -47,6 +49,8 @@ extension WireError: CustomStringConvertible {
             "messages nested too deep at byte \(offset)"
         case .tooManyItems:
             "too many repeated messages, or parts of one"
+        case .disordered(let field):
+            "field \(field) is not in its place"
         case .unknownKind(let kind):
             "unknown kind of request \(kind)"
         }

@@ -54,14 +54,20 @@ public final class KeyReader {
             SELECT count(*), max(key) FROM (SELECT key FROM cur \
             WHERE key >= ?1 AND \(live) ORDER BY key LIMIT ?2)
             """)
-        lastRevision = try connection.prepare("SELECT max(rev) FROM log")
+        lastRevision = try connection.prepare(
+            """
+            SELECT max(coalesce((SELECT max(rev) FROM log), 0), \
+            coalesce((SELECT value FROM meta WHERE name = ?), 0) << \(PackedRevision.subBits))
+            """)
     }
 
-    /// The main revision of the newest change; 1 on an empty store (etcd semantics G1).
+    /// The main revision of the newest change, or what a restore raised it to; 1 on an empty store
+    /// (etcd semantics G1).
     public func currentRevision() throws(StorageError) -> Int64 {
         defer { lastRevision.reset() }
-        guard try lastRevision.step(), !lastRevision.isNull(0) else { return 1 }
-        return PackedRevision(rawValue: lastRevision.integer(0)).main
+        lastRevision.bind(1, MetaTable.Name.revisionFloor.rawValue)
+        _ = try lastRevision.step()
+        return max(1, PackedRevision(rawValue: lastRevision.integer(0)).main)
     }
 
     /// The newest change of a key, also a tombstone; nil if the key never was, or is compacted.

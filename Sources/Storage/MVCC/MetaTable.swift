@@ -17,6 +17,8 @@ public struct MetaTable {
         case quotaAlarm = "quota_alarm"
         /// Cluster id, as a bit pattern.
         case clusterID = "cluster"
+        /// The current revision of a store whose newest change is older: a restore raised it.
+        case revisionFloor = "revision_floor"
         /// Who votes in the Raft group, encoded by the server; absent until a membership changes.
         case membership
         /// 1 while calls are checked against users and roles; absent otherwise.

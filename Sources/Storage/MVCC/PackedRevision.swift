@@ -53,6 +53,14 @@ public struct KeyRecord: Equatable, Sendable {
     /// The lease the key hangs on, 0 for none.
     public var lease: Int64
 
+    /// A change with what it makes of its key.
+    public init(revision: PackedRevision, createRevision: Int64, version: Int64, lease: Int64) {
+        self.revision = revision
+        self.createRevision = createRevision
+        self.version = version
+        self.lease = lease
+    }
+
     /// What a key that never was is compared as (etcd semantics T8).
     public static let missing = KeyRecord(
         revision: PackedRevision(rawValue: 0), createRevision: 0, version: 0, lease: 0)

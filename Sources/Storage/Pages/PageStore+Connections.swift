@@ -14,33 +14,43 @@ extension PageStore {
     public func openWriter() throws(StorageError) -> Connection {
         precondition(recovery == nil, "a writer before recovery is complete")
         let connection = try Connection(path: "db", vfs: vfsName)
-        try connection.execute("PRAGMA temp_store = MEMORY")
-        try connection.execute("PRAGMA cache_spill = 0")
-        try connection.execute("PRAGMA secure_delete = 0")
-        try connection.execute("PRAGMA synchronous = OFF")
-        try connection.execute("PRAGMA mmap_size = 0")
-        try connection.execute("PRAGMA cache_size = -\(PageLimits.writerCacheKiB)")
-        try connection.execute("PRAGMA page_size = \(PageLimits.pageBytes)")
-        try connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        try connection.execute("PRAGMA journal_mode = OFF")
+        var pragmas = [
+            "temp_store = MEMORY", "cache_spill = 0", "secure_delete = 0", "synchronous = OFF",
+            "mmap_size = 0", "cache_size = -\(PageLimits.writerCacheKiB)",
+            "page_size = \(PageLimits.pageBytes)", "locking_mode = EXCLUSIVE",
+            "journal_mode = OFF",
+        ]
         // Writes page 1 of an empty database: the first batch will carry it.
-        if tip.pageCount == 0 { try connection.execute("PRAGMA auto_vacuum = INCREMENTAL") }
+        if tip.pageCount == 0 { pragmas.append("auto_vacuum = INCREMENTAL") }
+        try set(pragmas, on: StoreReader(connection: connection))
         return connection
     }
 
     /// Opens a connection that reads committed states, for one thread; any thread may open it.
     ///
-    /// - Throws: `busy` before recovery is complete.
+    /// - Throws: `busy` before recovery is complete; `corruptPage` if the first page is.
     public func openReader() throws(StorageError) -> StoreReader {
         guard published.load(ordering: .acquiring) != nil else {
             throw .busy(what: "recovery is not complete")
         }
         let connection = try Connection(path: "db", vfs: vfsName, readOnly: true)
-        try connection.execute("PRAGMA temp_store = MEMORY")
-        try connection.execute("PRAGMA cache_size = -\(PageLimits.readerCacheKiB)")
-        // Any size: it only switches xFetch on, nothing is mapped.
-        try connection.execute("PRAGMA mmap_size = \(Int64(1) << 40)")
-        return StoreReader(connection: connection)
+        let reader = StoreReader(connection: connection)
+        // Any size of the mapping: it only switches xFetch on, nothing is mapped.
+        try set(
+            [
+                "temp_store = MEMORY", "cache_size = -\(PageLimits.readerCacheKiB)",
+                "mmap_size = \(Int64(1) << 40)",
+            ], on: reader)
+        return reader
+    }
+
+    /// Sets pragmas; some of them read page 1, and an error then says which page is bad.
+    private func set(_ pragmas: [String], on reader: StoreReader) throws(StorageError) {
+        do throws(StorageError) {
+            for pragma in pragmas { try reader.connection.execute("PRAGMA \(pragma)") }
+        } catch {
+            throw reader.takeFailure() ?? error
+        }
     }
 }
 

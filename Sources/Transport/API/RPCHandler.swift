@@ -27,6 +27,8 @@ public protocol RPCHandler: AnyObject {
     func received(_ call: RPCCall, _ message: [UInt8])
     /// The call's final status is decided, by the handler or by Transport; for calls that were started.
     func finished(_ call: RPCCall, _ code: GRPCCode)
+    /// A message of a call that may have several was queued.
+    func sent(_ call: RPCCall)
     /// The client will send no more messages.
     func halfClosed(_ call: RPCCall)
     /// The call is gone and can no longer be answered.
@@ -41,4 +43,6 @@ public protocol RPCHandler: AnyObject {
 extension RPCHandler {
     /// Does nothing: not every handler counts.
     public func finished(_ call: RPCCall, _ code: GRPCCode) {}
+    /// Does nothing: not every handler counts.
+    public func sent(_ call: RPCCall) {}
 }

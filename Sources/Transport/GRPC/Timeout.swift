@@ -3,7 +3,13 @@
 // (HTTP2/HTTP2Connection+Limits.swift). Source: gRPC over HTTP/2, "Timeout": at most 8 digits
 // and one of H M S m u n.
 
-enum Timeout {
+/// The grpc-timeout header.
+public enum Timeout {
+    /// The header's value in nanoseconds, or nil if it is malformed.
+    public static func parse(_ value: String) -> UInt64? {
+        Array(value.utf8).withUnsafeBytes { parse($0) }
+    }
+
     /// The header's value in nanoseconds, or nil if it is malformed.
     static func parse(_ value: UnsafeRawBufferPointer) -> UInt64? {
         guard value.count >= 2, value.count <= 9, let unit = value.last else { return nil }

@@ -5,9 +5,10 @@
 
 import NIOCore
 import NIOHTTP1
+import NIOWebSocket
 
 // Guarded by the connection's event loop.
-final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
+final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
@@ -17,6 +18,8 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
         /// The last answer is given; whatever still arrives is ignored.
         case closing
         case handling(keepAlive: Bool, isHead: Bool)
+        /// The answer has begun and comes in parts.
+        case streaming(keepAlive: Bool)
     }
 
     private let loop: LoopContext
@@ -27,6 +30,11 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     private var context: ChannelHandlerContext?
     private var timeout: Scheduled<Void>?
     private var isDraining = false
+    private var version = HTTPVersion.http1_1
+    /// The answer that the handler gives in parts, while it does.
+    private var stream: HTTPStream?
+    private var account = WriteAccount()
+    private var isFlushScheduled = false
 
     init(loop: LoopContext, peer: PeerInfo, limits: ConnectionLimits) {
         self.loop = loop
@@ -40,17 +48,27 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        timeout?.cancel()
-        self.context = nil
+        gone()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        timeout?.cancel()
-        self.context = nil
+        gone()
         context.fireChannelInactive()
     }
 
+    private func gone() {
+        timeout?.cancel()
+        context = nil
+        guard let stream else { return }
+        self.stream = nil
+        guard stream.isOpen else { return }
+        stream.leave()
+        loop.http.closed(stream)
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // The request that asked for it follows, and is answered as one that did not.
+        if error is NIOWebSocketUpgradeError { return }
         guard let parserError = error as? HTTPParserError else {
             loop.reportFailure(.connectionFailed(peer: peer.address, reason: "\(error)"))
             context.close(promise: nil)
@@ -58,7 +76,7 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
         }
         loop.reportFailure(.protocolError(peer: peer.address, reason: "HTTP/1.1: \(parserError)"))
         switch state {
-        case .handling, .closing:
+        case .handling, .streaming, .closing:
             context.close(promise: nil)
             return
         case .idle, .receiving: break
@@ -84,7 +102,7 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
             loop.counters.received(bytes: buffer.readableBytes, messageBytes: 0)
             append(buffer)
         case .end:
-            end()
+            requestEnded()
         }
     }
 
@@ -114,7 +132,7 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
         body.append(contentsOf: buffer.readableBytesView)
     }
 
-    private func end() {
+    private func requestEnded() {
         guard case .receiving(let head) = state, let context else { return }
         let body = self.body
         self.body = []
@@ -123,6 +141,12 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
         let request = HTTPRequest(
             method: head.method.rawValue, target: head.uri,
             headers: head.headers.map { ($0.name.lowercased(), $0.value) }, body: body, peer: peer)
+        version = head.version
+        let stream = HTTPStream(sink: self, isWebSocket: false)
+        self.stream = stream
+        if loop.http.open(request, stream) { return }
+        self.stream = nil
+        stream.leave()
         let eventLoop = context.eventLoop
         loop.http.handle(request) { response in
             if eventLoop.inEventLoop {
@@ -177,4 +201,72 @@ final class HTTP1Handler: ChannelInboundHandler, @unchecked Sendable {
         loop.report(.connectionTimedOut(peer: peer.address, phase: "HTTP/1.1 request incomplete"))
         context?.close(promise: nil)
     }
+}
+
+extension HTTP1Handler: HTTPStreamSink {
+    var bufferedBytes: Int { account.bytes }
+
+    func respond(_ response: HTTPResponse) {
+        stream = nil
+        answer(response)
+    }
+
+    func begin(_ response: HTTPResponse) {
+        guard let context, case .handling(let keepAlive, _) = state else { return }
+        // Without chunks the end of the connection is the end of the answer.
+        let isKept = keepAlive && version == .http1_1 && !isDraining
+        state = .streaming(keepAlive: isKept)
+        var headers = HTTPHeaders(response.headers.filter { $0.0 != "content-length" })
+        if !isKept { headers.replaceOrAdd(name: "connection", value: "close") }
+        let head = HTTPResponseHead(
+            version: version, status: HTTPResponseStatus(statusCode: response.status),
+            headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        flushLater()
+    }
+
+    func write(_ bytes: [UInt8]) {
+        guard let context, case .streaming = state else { return }
+        let count = bytes.count
+        account.add(count)
+        loop.counters.sent(bytes: count, messageBytes: 0)
+        let written = loop.eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { [self] _ in
+            guard account.remove(count), let stream, stream.isOpen else { return }
+            loop.http.drained(stream)
+        }
+        context.write(
+            wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: bytes)))), promise: written)
+        flushLater()
+    }
+
+    /// Many small parts of one turn leave in one write.
+    private func flushLater() {
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        loop.eventLoop.execute { [self] in
+            isFlushScheduled = false
+            context?.flush()
+        }
+    }
+
+    func end() {
+        stream = nil
+        guard let context, case .streaming(let keepAlive) = state else { return }
+        let isKept = keepAlive && !isDraining
+        state = isKept ? .idle : .closing
+        let channel = context.channel
+        let written = loop.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
+        startTimer()
+        if !isKept { written.futureResult.whenComplete { _ in channel.close(promise: nil) } }
+    }
+
+    func abort() {
+        stream = nil
+        state = .closing
+        context?.close(promise: nil)
+    }
+
+    func setReading(_ isOn: Bool) {}
 }

@@ -14,11 +14,12 @@ extension HTTP2Connection {
         if let prefix {
             messageBytesSent += prefix
             call.sentBytes += prefix
+            if call.kind != .unary { loop.rpc.sent(call) }
         }
         call.output.append(bytes, prefix: prefix)
         let after = call.output.byteCount
         bufferedBytes += after - before
-        if after > Limits.callWaterMarks.high { call.isAboveHighWater = true }
+        if after >= Limits.callWaterMarks.high { call.isAboveHighWater = true }
         if !call.hasResponded {
             respond(call)
         } else if call.isDeferred {
@@ -245,6 +246,10 @@ extension HTTP2Connection {
         let drained = drainedCalls
         drainedCalls = []
         for call in drained where call.phase == .open {
+            if let http = call.http {
+                if let stream = http.stream { loop.http.drained(stream) }
+                continue
+            }
             loop.touchRPC()
             loop.rpc.drained(call)
         }

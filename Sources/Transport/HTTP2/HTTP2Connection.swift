@@ -198,6 +198,11 @@ final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
             loop.rpc.cancelled(call, reason)
             loop.rpc.finished(call, .cancelled)
         }
+        if let stream = call.http?.stream {
+            call.http?.stream = nil
+            stream.leave()
+            if wasOpen { loop.http.closed(stream) }
+        }
         call.context = nil
     }
 }

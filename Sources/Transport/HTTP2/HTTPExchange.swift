@@ -10,6 +10,8 @@ final class HTTPExchange {
     let target: String
     var headers: [(String, String)]
     var body: [UInt8] = []
+    /// The answer that the handler gives in parts, while it does.
+    var stream: HTTPStream?
 
     init(method: String, target: String, headers: [(String, String)]) {
         self.method = method
@@ -54,6 +56,11 @@ extension HTTP2Connection {
             body: exchange.body, peer: peer)
         exchange.headers = []
         exchange.body = []
+        let stream = HTTPStream(sink: call, isWebSocket: false)
+        exchange.stream = stream
+        if loop.http.open(request, stream) { return }
+        exchange.stream = nil
+        stream.leave()
         let eventLoop = loop.eventLoop
         loop.http.handle(request) { response in
             if eventLoop.inEventLoop {
@@ -64,23 +71,36 @@ extension HTTP2Connection {
         }
     }
 
-    private func answerHTTP(_ call: RPCCall, _ response: HTTPResponse) {
-        guard call.phase == .open, let session else { return }
-        precondition((200...599).contains(response.status), "HTTP status \(response.status)")
+    fileprivate func answerHTTP(_ call: RPCCall, _ response: HTTPResponse) {
+        guard call.phase == .open, session != nil else { return }
         partialBytes -= call.partialBytes
         call.partialBytes = 0
         call.phase = .finished
-        call.hasResponded = true
-        var lines = [(":status", String(response.status))]
-        lines += response.headers.filter { !Self.connectionHeaders.contains($0.0) }
-        lines.append(("content-length", String(response.body.count)))
         let isHead = call.http?.method == "HEAD"
         if !isHead && !response.body.isEmpty {
             call.output.append(response.body, prefix: nil)
             bufferedBytes += response.body.count
         }
+        let length = ("content-length", String(response.body.count))
+        submitHTTP(call, response, length, hasBody: call.output.byteCount > 0)
+    }
+
+    /// Begins an answer in parts.
+    fileprivate func beginHTTP(_ call: RPCCall, _ response: HTTPResponse) {
+        guard call.phase == .open, session != nil else { return }
+        submitHTTP(call, response, nil, hasBody: true)
+    }
+
+    private func submitHTTP(
+        _ call: RPCCall, _ response: HTTPResponse, _ length: (String, String)?, hasBody: Bool
+    ) {
+        guard let session else { return }
+        precondition((200...599).contains(response.status), "HTTP status \(response.status)")
+        call.hasResponded = true
+        var lines = [(":status", String(response.status))]
+        lines += response.headers.filter { !Self.connectionHeaders.contains($0.0) }
+        if let length { lines.append(length) }
         var provider = HTTP2Callbacks.provider(of: call)
-        let hasBody = call.output.byteCount > 0
         withFields(lines) { fields in
             withUnsafePointer(to: &provider) { provider in
                 check(
@@ -89,6 +109,22 @@ extension HTTP2Connection {
                         hasBody ? provider : nil))
             }
         }
+        loop.markDirty(self)
+    }
+
+    fileprivate func endHTTP(_ call: RPCCall) {
+        guard call.phase == .open else { return }
+        call.phase = .finished
+        if call.isDeferred { resume(call) }
+        loop.markDirty(self)
+    }
+
+    fileprivate func abortHTTP(_ call: RPCCall) {
+        guard call.phase == .open else { return }
+        call.phase = .finished
+        bufferedBytes -= call.output.byteCount
+        call.output.removeAll()
+        session?.reset(call.streamID, NGHTTP2_INTERNAL_ERROR)
         loop.markDirty(self)
     }
 
@@ -121,4 +157,30 @@ extension HTTP2Connection {
             fields.withUnsafeBufferPointer(body)
         }
     }
+}
+
+extension RPCCall: HTTPStreamSink {
+    func respond(_ response: HTTPResponse) {
+        http?.stream = nil
+        connection.answerHTTP(self, response)
+    }
+
+    func begin(_ response: HTTPResponse) { connection.beginHTTP(self, response) }
+
+    func write(_ bytes: [UInt8]) {
+        guard phase == .open else { return }
+        connection.queue(self, bytes, prefix: nil)
+    }
+
+    func end() {
+        http?.stream = nil
+        connection.endHTTP(self)
+    }
+
+    func abort() {
+        http?.stream = nil
+        connection.abortHTTP(self)
+    }
+
+    func setReading(_ isOn: Bool) {}
 }

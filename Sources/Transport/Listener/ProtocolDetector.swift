@@ -3,7 +3,6 @@
 // the protocols. Source: etcd semantics G15; RFC 9113 section 3.4.
 
 import NIOCore
-import NIOHTTP1
 
 // Guarded by the connection's event loop.
 final class ProtocolDetector: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
@@ -114,9 +113,7 @@ final class ProtocolDetector: ChannelInboundHandler, RemovableChannelHandler, @u
                 try pipeline.addHandler(
                     HTTP2Connection(loop: loop, peer: peer, limits: limits, servesRPC: servesRPC))
             case .http1:
-                try pipeline.configureHTTPServerPipeline(
-                    withPipeliningAssistance: true, withErrorHandling: false)
-                try pipeline.addHandler(HTTP1Handler(loop: loop, peer: peer, limits: limits))
+                try HTTP1Pipeline(loop: loop, peer: peer, limits: limits).install(in: pipeline)
             }
         } catch {
             context.fireErrorCaught(error)

@@ -74,10 +74,18 @@ final class DescribingHTTP: HTTPHandler {
                 status: 200, headers: [("content-type", "text/plain")], body: Array(text.utf8)))
     }
 
+    /// Takes requests whose answers come in parts.
+    var onOpen: (HTTPRequest, HTTPStream) -> Bool = { _, _ in false }
+    private(set) var closedStreams = 0
+
     func handle(_ request: HTTPRequest, respond: @escaping @Sendable (HTTPResponse) -> Void) {
         requests.append(request)
         onRequest(request, respond)
     }
+
+    func open(_ request: HTTPRequest, _ stream: HTTPStream) -> Bool { onOpen(request, stream) }
+
+    func closed(_ stream: HTTPStream) { closedStreams += 1 }
 }
 
 /// Events a listener reported, from any thread.

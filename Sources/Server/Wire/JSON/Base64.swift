@@ -60,7 +60,7 @@ enum Base64 {
             (group, count) = (0, 0)
         }
         // One character alone is no byte; padding, where there is any, fills the last group.
-        guard count != 1, padding == 0 || padding + count == 4 else { return nil }
+        guard count != 1, padding == 0 || count >= 2 && padding + count == 4 else { return nil }
         if count >= 2 { bytes.append(UInt8(truncatingIfNeeded: group >> (count == 2 ? 4 : 10))) }
         if count == 3 { bytes.append(UInt8(truncatingIfNeeded: group >> 2)) }
         return bytes
