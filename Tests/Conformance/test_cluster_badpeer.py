@@ -1,6 +1,7 @@
 """test_cluster_badpeer.py: bytes that no peer would send, on the peer port of each member.
 
-Belongs here: garbage, broken TLS, other protocols; the member lives, goes on, and says it.
+Belongs here: garbage, broken TLS, other protocols, what peers said once said again; the member
+lives, goes on, and says it.
 Never here: wrong certificates (test_cluster_tls.py), the client port (test_badinput.py).
 """
 
@@ -10,6 +11,7 @@ import random
 import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Iterator
 
@@ -18,7 +20,7 @@ import pytest
 from certs import make_cluster_certificates
 from cluster import Cluster, Member, wait_until
 from history import Load
-from server import HOST, is_etcd
+from server import HOST, free_port, is_etcd
 from wire import PREFACE
 
 pytestmark = pytest.mark.cluster
@@ -141,3 +143,104 @@ def test_many_silent_connections_do_not_keep_peers_out(cluster):
     finally:
         for link in links:
             link.close()
+
+
+class Recorder:
+    """A proxy before a member's peer port that keeps what each peer says to it."""
+
+    def __init__(self, member: Member, taken: set[int]) -> None:
+        self.member, self.said = member, []
+        self.behind = free_port(tuple(taken))
+        taken.add(self.behind)
+        member.flags = [*member.flags, f"--listen-peer-urls={member.scheme}://{HOST}:{self.behind}"]
+        self.door = socket.create_server((HOST, member.peer_port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                link, _ = self.door.accept()
+            except OSError:
+                return  # closed
+            try:
+                onward = socket.create_connection((HOST, self.behind), timeout=5)
+            except OSError:
+                link.close()
+                continue
+            onward.settimeout(None)
+            said = bytearray()
+            self.said.append(said)
+            for source, target, keep in ((link, onward, said), (onward, link, None)):
+                threading.Thread(
+                    target=self._pump, args=(source, target, keep), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, target: socket.socket, keep: bytearray | None) -> None:
+        try:
+            while data := source.recv(65536):
+                if keep is not None:
+                    keep += data
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # closed already
+
+    def close(self) -> None:
+        self.door.close()
+
+    def say(self, data: bytes) -> int:
+        """Says it to the member as a stranger does, once; the port it came from."""
+        with socket.create_connection((HOST, self.behind), timeout=5) as link:
+            port = link.getsockname()[1]
+            link.settimeout(0.2)
+            try:
+                link.sendall(data)
+                while link.recv(65536):
+                    pass
+            except OSError:
+                pass  # refused, reset or silent: all are its right
+        return port
+
+
+@pytest.mark.martlet
+@pytest.mark.parametrize("over", ["plain", "tls"])
+def test_what_peers_said_is_said_again_cut_and_changed(over, tmp_path):
+    """Old terms, old appends, old acknowledgements, half frames: no write is lost by any of them."""
+    certificates = make_cluster_certificates(tmp_path, [HOST, "localhost"]) if over == "tls" else None
+    chance = random.Random(5)
+    with Cluster(3, certificates=certificates, start=False) as three:
+        taken = {port for m in three.members for port in (m.port, m.peer_port)}
+        recorders = [Recorder(member, taken) for member in three.members]
+        try:
+            for member in three.members:
+                member.start(wait=False)
+            three.wait_agreed()
+            with Load(three) as load:
+                load.warm_up()
+                # Another leader and term, so that what the first one said is of the past.
+                first = three.members[three.leader()]
+                first.kill()
+                load.recover([member for member in three.members if member is not first])
+                first.start(wait=False)
+                load.recover()
+                ports = {recorder: set() for recorder in recorders}
+                for recorder in recorders:
+                    talks = [bytes(said) for said in recorder.said if len(said) > 200]
+                    assert talks, f"nobody spoke to {recorder.member.name}"
+                    for talk in talks[-8:]:
+                        changed = bytearray(talk)
+                        changed[chance.randrange(150, len(talk))] ^= 1 << chance.randrange(8)
+                        for data in (talk, talk[:chance.randrange(1, len(talk))], bytes(changed)):
+                            ports[recorder].add(recorder.say(data))
+                load.recover()
+            print(load.verify())
+            for recorder, used in ports.items():
+                said = recorder.member.log()
+                assert any(f":{port}" in said for port in used), said
+        finally:
+            for recorder in recorders:
+                recorder.close()
