@@ -390,7 +390,7 @@ struct PeerRefusalTests {
             guard case .failure(let error) = one.dial(url, to: 2) else { return "" }
             return error.description
         }
-        #expect(text(url).contains("Connection refused"))
+        #expect(text(url).hasSuffix(": Connection refused"))
         #expect(
             text(PeerURL(isTLS: false, host: "no-such-host.invalid", port: 1)).contains(
                 "does DNS know it?"))

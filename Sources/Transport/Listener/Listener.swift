@@ -44,7 +44,7 @@ public final class Listener: Sendable {
             let channel = try bind(bootstrap, address, configuration.reusesPort).wait()
             return Listener(channel: channel, children: children, socketFile: socketFile)
         } catch {
-            throw .bind(address: "\(address)", reason: "\(error)")
+            throw .bind(address: "\(address)", reason: SystemErrorText.of(error))
         }
     }
 

@@ -73,7 +73,6 @@ struct PeerDial: Sendable {
 
     private static func text(of error: any Error) -> String {
         switch error {
-        case let error as IOError: error.description
         case let error as NIOConnectionError:
             if let first = error.connectionErrors.first {
                 text(of: first.error)
@@ -81,7 +80,7 @@ struct PeerDial: Sendable {
                 "\(error.host) has no address: is the name right, and does DNS know it?"
             }
         case ChannelError.connectTimeout: "no answer in time: is the host up and the port open?"
-        default: "\(error)"
+        default: SystemErrorText.of(error)
         }
     }
 }

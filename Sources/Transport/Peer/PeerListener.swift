@@ -45,7 +45,7 @@ public final class PeerListener: Sendable {
             let channel = try bootstrap.bind(host: host, port: port).wait()
             return PeerListener(channel: channel, children: children, registry: registry)
         } catch {
-            throw .bind(address: "\(host):\(port)", reason: "\(error)")
+            throw .bind(address: "\(host):\(port)", reason: SystemErrorText.of(error))
         }
     }
 
