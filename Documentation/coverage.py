@@ -69,8 +69,9 @@ def python_tests() -> list[Test]:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
                 text = "\n".join(lines[first - 1:node.end_lineno])
-                # What a name holds between underscores are words too.
-                words = node.name.replace("_", " ")
+                # What a name holds between underscores are words too; `a5` in it is rule A5.
+                words = re.sub(r"\b[a-z]\d{1,2}\b", lambda found: found[0].upper(),
+                               node.name.replace("_", " "))
                 tests.append(Test(path.name, node.name, f"{words}\n{text}"))
     return tests
 
@@ -100,9 +101,10 @@ def constants() -> dict[str, list[str]]:
     """Names in tests that stand for an error's text."""
     names: dict[str, list[str]] = {}
     for path in sorted((ROOT / "Tests/Conformance").glob("*.py")):
-        for name, text in re.findall(
-                r'^([A-Z_]+)\s*=\s*(?:\("\w+",\s*)?"([^"]+)"\)?', path.read_text(), re.MULTILINE):
-            names.setdefault(text, []).append(rf"\b{name}\b")
+        for name, double, single in re.findall(
+                r"""^([A-Z_]+)\s*=\s*(?:\(\s*"\w+",\s*)?(?:"([^"]+)"|'([^']+)')\)?""",
+                path.read_text(), re.MULTILINE):
+            names.setdefault(double or single, []).append(rf"\b{name}\b")
     cases = re.findall(r'case (\w+)\s*=\s*"([^"]+)"',
                        (ROOT / "Sources/Server/ErrorMap.swift").read_text())
     for name, text in cases:
@@ -169,6 +171,8 @@ def main() -> int:
     find(rows)
     faults = [f"{row.kind} {row.name}: neither a test nor a reason"
               for row in rows if not row.tests and not row.reason]
+    faults += [f"{row.kind} {row.name}: has tests, so its reason is out of date"
+               for row in rows if row.tests and row.reason]
     written = page(rows)
     if "--check" not in sys.argv:
         PAGE.write_text(written)

@@ -43,6 +43,15 @@ def test_the_check_sees_a_promise_without_a_test(tmp_path):
     assert "rule G%d: neither a test nor a reason" % 99 in done.stdout
 
 
+def test_the_check_sees_a_reason_that_is_out_of_date(tmp_path):
+    folder = copy(tmp_path)
+    rows = folder / "Documentation" / "coverage.tsv"
+    rows.write_text(rows.read_text().replace("rule\tR4\t-\t-\n", "rule\tR4\t-\tnot yet\n"))
+    done = check(folder)
+    assert done.returncode == 1
+    assert "rule R4: has tests, so its reason is out of date" in done.stdout
+
+
 def test_the_check_sees_a_page_that_is_stale(tmp_path):
     folder = copy(tmp_path)
     (folder / "Tests/Conformance/test_new.py").write_text('def test_G1_again():\n    """G1"""\n')
