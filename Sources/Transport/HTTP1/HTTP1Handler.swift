@@ -70,7 +70,8 @@ final class HTTP1Handler: ChannelInboundHandler, RemovableChannelHandler, @unche
         // The request that asked for it follows, and is answered as one that did not.
         if error is NIOWebSocketUpgradeError { return }
         guard let parserError = error as? HTTPParserError else {
-            loop.reportFailure(.connectionFailed(peer: peer.address, reason: "\(error)"))
+            loop.reportFailure(
+                .connectionFailed(peer: peer.address, reason: SystemErrorText.of(error)))
             context.close(promise: nil)
             return
         }

@@ -96,7 +96,7 @@ final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.reportFailure(.connectionFailed(peer: peer.address, reason: "\(error)"))
+        loop.reportFailure(.connectionFailed(peer: peer.address, reason: SystemErrorText.of(error)))
         context.close(promise: nil)
     }
 

@@ -47,7 +47,7 @@ final class ProtocolDetector: ChannelInboundHandler, RemovableChannelHandler, @u
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.reportFailure(.connectionFailed(peer: peer.address, reason: "\(error)"))
+        loop.reportFailure(.connectionFailed(peer: peer.address, reason: SystemErrorText.of(error)))
         context.close(promise: nil)
     }
 

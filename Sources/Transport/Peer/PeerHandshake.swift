@@ -167,7 +167,7 @@ final class PeerHandshake: ChannelInboundHandler, RemovableChannelHandler, @unch
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        trouble.note("\(error)")
+        trouble.note(SystemErrorText.of(error))
         context.close(promise: nil)
     }
 

@@ -96,7 +96,7 @@ final class PeerSession: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        close(reason: "\(error)")
+        close(reason: SystemErrorText.of(error))
     }
 
     // MARK: Receiving
