@@ -97,10 +97,12 @@ def wait_ready(nodes: list[Node]) -> None:
     while not all(node.answers() for node in nodes):
         for node in nodes:
             if node.process.poll() is not None:
-                tail = node.log_path.read_text(errors="replace").splitlines()[-8:]
+                lines = node.log_path.read_text(errors="replace").splitlines()
+                # Others may follow while it stops; the one that says why is of this level.
+                why = [line for line in lines if '"level":"fatal"' in line][-1:] or lines[-8:]
                 raise SystemExit(f"cluster: n{node.number} ended with status "
-                                 f"{node.process.returncode}; the end of {node.log_path}:\n"
-                                 + "\n".join(tail))
+                                 f"{node.process.returncode}; from {node.log_path}:\n"
+                                 + "\n".join(why))
         if time.monotonic() > deadline:
             raise SystemExit(f"cluster: not ready after {START_SECONDS:g} s; the logs are "
                              f"{nodes[0].log_path.parent}/n*.log")
