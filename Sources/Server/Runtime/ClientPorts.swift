@@ -136,6 +136,7 @@ final class ClientOpening: @unchecked Sendable {
             do throws(TransportError) {
                 try self.ports?.open()
                 logger.info("ready to serve client requests")
+                ServiceManager.tell(.ready)
             } catch {
                 logger.critical("\(error)")
                 failed()

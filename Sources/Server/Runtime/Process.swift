@@ -76,6 +76,7 @@ private func run(_ configuration: Configuration, _ warnings: [String]) -> Never 
                 audit: audit, ended: signals.end)
             try node.start()
             let reason = signals.wait()
+            if !reason.isAnotherStart { ServiceManager.tell(.stopping) }
             node.stop()
             switch reason {
             case .signal, .node(.removed): end(0, audit)
@@ -130,6 +131,11 @@ private final class StopSignals: @unchecked Sendable {
     enum Reason {
         case signal
         case node(NodeEnd)
+
+        /// Whether the process goes on with a new node.
+        var isAnotherStart: Bool {
+            if case .node(.reinstall) = self { true } else { false }
+        }
     }
 
     private let monitor = Monitor()
