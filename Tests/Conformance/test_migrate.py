@@ -239,6 +239,24 @@ def fill_more(client: Client) -> None:
     client.put(name + b"/last", b"")
 
 
+def test_a_server_started_on_the_data_of_etcd_refuses_it(tmp_path: Path) -> None:
+    """etcd's unit with another program in it: coming up empty would look as if all were lost."""
+    with serving(tmp_path / "etcd", etcd="3.5") as (etcd, origin):
+        fill(origin, 50)
+        etcd.stop()
+        server = Server(data_dir=etcd.data_dir, start=False)
+        server.start(wait=False)
+        assert server.wait_exit() == 1
+        assert "has the data of an etcd member" in server.log(), server.log()
+        assert f"martlet import {etcd.data_dir}" in server.log()
+        assert not (etcd.data_dir / "db").exists() and not (etcd.data_dir / "identity").exists()
+        server.close()
+        server = imported(etcd.data_dir, tmp_path)
+        etcd.start()  # and the attempt did etcd no harm
+        with server.start(), Client(server.endpoint) as copy:
+            compare(origin, copy)
+
+
 def test_a_running_etcd_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path / "etcd", etcd="3.5") as (etcd, _):
         refused("import", etcd.data_dir, f"--data-dir={tmp_path / 'd'}", saying="stop etcd first")

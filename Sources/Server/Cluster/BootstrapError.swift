@@ -26,6 +26,8 @@ enum BootstrapError: Error, Equatable, CustomStringConvertible {
     case removed(UInt64)
     /// The members given run another cluster than the one to be founded.
     case otherCluster(running: UInt64, own: UInt64)
+    /// The directory has the data of an etcd member, which would lie there unread.
+    case etcdData(directory: String)
     /// The process was told to stop before it knew how to begin.
     case interrupted
     /// The cluster did not replace the member whose data is gone.
@@ -53,6 +55,10 @@ enum BootstrapError: Error, Equatable, CustomStringConvertible {
             "member \(id.idText) has already been bootstrapped: its data is gone from this "
                 + "directory. Put it back, or start with --initial-cluster-state=existing: the "
                 + "member then rejoins with a fresh identity"
+        case .etcdData(let directory):
+            "\(directory) has the data of an etcd member (\(directory)/member): nothing of it was "
+                + "changed. Bring it over with martlet import \(directory) --data-dir=NEW and start "
+                + "with that, or give another --data-dir"
         case .removed(let id):
             "the member has been permanently removed from the cluster: id \(id.idText) never comes "
                 + "back. Add it anew (etcdctl member add) and start it with an empty --data-dir"

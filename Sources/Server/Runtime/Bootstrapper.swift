@@ -25,13 +25,15 @@ struct Bootstrapper {
     /// Whose the directory is; an empty one becomes this member's.
     func claim() throws(NodeError) -> StoredIdentity {
         let path = directory.path
-        let stored: StoredIdentity?
+        let isEtcds: Bool
         do throws(StorageError) {
-            stored = try directory.identity()
+            if let stored = try directory.identity() { return stored }
+            isEtcds = try directory.isEtcds()
         } catch {
             throw .storage(error, directory: path)
         }
-        if let stored { return stored }
+        // A unit of etcd with another program in it must not come up empty beside the data.
+        guard !isEtcds else { throw .bootstrap(.etcdData(directory: path)) }
         let made: StoredIdentity
         do throws(BootstrapError) {
             made = try begin()

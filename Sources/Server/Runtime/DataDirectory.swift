@@ -105,6 +105,15 @@ struct DataDirectory {
     /// Where the log's segments are.
     var logPath: String { "\(path)/log" }
 
+    /// Whether an etcd member has its data here.
+    func isEtcds() throws(StorageError) -> Bool {
+        do throws(DiskError) {
+            return try disk.exists("\(path)/member")
+        } catch {
+            throw .disk(error)
+        }
+    }
+
     private var identityPath: String { "\(path)/identity" }
 
     /// Who owns the directory; nil if nobody does yet.
