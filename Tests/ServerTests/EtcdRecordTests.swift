@@ -94,7 +94,7 @@ import Testing
     @Test("auth: a user under another name, and a permission of no kind, are refused")
     func badAuth() throws {
         let user = EtcdUser(name: "a")
-        let role = EtcdRole(name: "r", permissions: [EtcdRole.Permission(kind: 7, key: "k")])
+        let role = EtcdRole(name: "r", permissions: [WirePermission(kind: 7, key: "k")])
         let bad: [BoltContents] = [
             ["authUsers": [BoltPair([98], user.encoded())]],
             ["authUsers": [BoltPair([], EtcdUser().encoded())]],
