@@ -205,7 +205,7 @@ import Transport
 
 /// What a test reads of a LeaderResponse.
 private struct LeaderAnswer: WireDecodable {
-    var kv = StoredKey()
+    var kv = WireKeyValue()
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {

@@ -1,39 +1,6 @@
 // EtcdRecords.swift: what etcd keeps in its buckets, as messages.
 // Belongs here: fields and their numbers. Never here: where records lie (EtcdStore), what becomes of them.
-// Source: messages.tsv, packages mvccpb, leasepb, authpb, etcdserverpb; etcdctl.md part 4.
-
-/// One version of a key (mvccpb.KeyValue).
-struct EtcdKeyValue: WireMessage {
-    var key = Bytes()
-    var createRevision: Int64 = 0
-    var modRevision: Int64 = 0
-    var version: Int64 = 0
-    var value = Bytes()
-    var lease: Int64 = 0
-
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: key = try reader.bytes(field)
-            case 2: createRevision = try reader.int64(field)
-            case 3: modRevision = try reader.int64(field)
-            case 4: version = try reader.int64(field)
-            case 5: value = try reader.bytes(field)
-            case 6: lease = try reader.int64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.bytes(1, key)
-        writer.int64(2, createRevision)
-        writer.int64(3, modRevision)
-        writer.int64(4, version)
-        writer.bytes(5, value)
-        writer.int64(6, lease)
-    }
-}
+// Source: messages.tsv, packages leasepb, etcdserverpb; etcdctl.md part 4. Keys are Wire's (WireKeyValue).
 
 /// A lease (leasepb.Lease).
 struct EtcdLease: WireMessage {

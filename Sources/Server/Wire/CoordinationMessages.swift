@@ -170,7 +170,7 @@ extension ProtoWriter {
     }
 
     /// A whole LeaderResponse.
-    mutating func leaderResponse(_ header: ResponseHeader, _ kv: StoredKey) {
+    mutating func leaderResponse(_ header: ResponseHeader, _ kv: WireKeyValue) {
         self.header(header)
         kv.withView { keyValue(2, $0) }
     }
