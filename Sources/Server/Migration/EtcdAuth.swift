@@ -5,53 +5,28 @@
 internal import Storage
 
 /// A user (authpb.User).
-struct EtcdUser: WireMessage {
+struct EtcdUser: FieldMessage {
     var name = Bytes()
     var password = Bytes()
     var roles: [Bytes] = []
     var options: UserAddOptions?
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: name = try reader.bytes(field)
-            case 2: password = try reader.bytes(field)
-            case 3: roles.append(try reader.bytes(field))
-            case 4:
-                var given = options ?? UserAddOptions()
-                try reader.message(field, into: &given)
-                options = given
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.bytes(1, name)
-        writer.bytes(2, password)
-        for role in roles { writer.bytes(3, role, keepsDefault: true) }
-        if let options { writer.message(4, options) }
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &name)
+        try fields.field(2, &password)
+        try fields.field(3, &roles)
+        try fields.field(4, &options)
     }
 }
 
 /// A role (authpb.Role).
-struct EtcdRole: WireMessage {
+struct EtcdRole: FieldMessage {
     var name = Bytes()
     var permissions: [WirePermission] = []
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: name = try reader.bytes(field)
-            case 2: try reader.messages(field, into: &permissions)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.bytes(1, name)
-        for permission in permissions { writer.message(2, permission) }
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &name)
+        try fields.field(2, &permissions)
     }
 }
 

@@ -3,47 +3,26 @@
 // Source: messages.tsv, packages leasepb, etcdserverpb; etcdctl.md part 4. Keys are Wire's (WireKeyValue).
 
 /// A lease (leasepb.Lease).
-struct EtcdLease: WireMessage {
+struct EtcdLease: FieldMessage {
     var id: Int64 = 0
     var ttl: Int64 = 0
     var remaining: Int64 = 0
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: id = try reader.int64(field)
-            case 2: ttl = try reader.int64(field)
-            case 3: remaining = try reader.int64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.int64(1, id)
-        writer.int64(2, ttl)
-        writer.int64(3, remaining)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &id)
+        try fields.field(2, &ttl)
+        try fields.field(3, &remaining)
     }
 }
 
 /// A raised alarm (etcdserverpb.AlarmMember).
-struct EtcdAlarm: WireMessage {
+struct EtcdAlarm: FieldMessage {
     var memberID: UInt64 = 0
     var kind: Int32 = 0
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: memberID = try reader.uint64(field)
-            case 2: kind = try reader.int32(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.uint64(1, memberID)
-        writer.int32(2, kind)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &memberID)
+        try fields.field(2, &kind)
     }
 }
 
