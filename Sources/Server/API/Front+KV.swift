@@ -164,14 +164,8 @@ extension TxnView {
     ) throws(RequestFailure) -> [UInt8] {
         var writer = ProtoWriter()
         for case .range(let request) in path.succeeded ? txn.success : txn.failure {
-            let bytes = try storing { () throws(StorageError) in
-                try RangeOperation(
-                    request: request, reader: reader,
-                    revision: request.revision <= 0 || request.revision == revision
-                        ? nil : request.revision, header: .inTxn(revision: revision), splits: false,
-                    knownCount: nil
-                ).run()
-            }
+            let bytes = try RangeOperation.inTxn(
+                request, reader: reader, shown: revision, newest: revision)
             let open = writer.openResponseOp(.range, expectedBytes: bytes.count)
             writer.append(encoded: bytes)
             writer.close(open)
