@@ -9,18 +9,16 @@ internal import Transport
 extension Front {
     // MARK: reads
 
-    func range(
-        _ call: any ServiceCall, _ request: RangeRequest, _ holder: inout AnyObject?
-    ) throws(CallFailure) {
+    func range(_ call: any ServiceCall, _ request: RangeRequest) throws(CallFailure) {
         try validated { () throws(EtcdError) in try request.validate() }
         if request.serializable || context.status.readsLocally {
             if try rangeSingle(call, request) { return }
             let read = LongRead(call: call, work: .range(request))
-            holder = read
+            call.held = read
             return try begin(read)
         }
         let read = LongRead(call: call, work: .range(request))
-        holder = read
+        call.held = read
         try whenLinearizable(call) { () throws(CallFailure) in
             if try self.rangeSingle(call, request) { return }
             try self.begin(read)
@@ -28,9 +26,7 @@ extension Front {
     }
 
     /// Streams a list in the order of its keys, all of one revision (R15).
-    func rangeStream(
-        _ call: any ServiceCall, _ request: RangeRequest, _ holder: inout AnyObject?
-    ) throws(CallFailure) {
+    func rangeStream(_ call: any ServiceCall, _ request: RangeRequest) throws(CallFailure) {
         try validated { () throws(EtcdError) in
             try request.validate()
             guard request.sortTarget == .key, request.sortOrder != .descend else {
@@ -39,7 +35,7 @@ extension Front {
             guard !request.hasFilters else { throw .rangeStreamFilter }
         }
         let read = LongRead(call: call, work: .rangeStream(request))
-        holder = read
+        call.held = read
         if request.serializable || context.status.readsLocally { return try begin(read) }
         try whenLinearizable(call) { () throws(CallFailure) in try self.begin(read) }
     }
