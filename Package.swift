@@ -22,8 +22,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         // Structured logs with the levels operators know.
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
-        // Cursors that readers of many threads share with the one writer, without a lock.
-        .package(url: "https://github.com/apple/swift-atomics.git", from: "1.3.0"),
         // --config-file is YAML, as etcd's is.
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
@@ -50,9 +48,7 @@ let package = Package(
         .target(name: "Raft", path: "Sources/Raft", swiftSettings: strict),
         .target(
             name: "Storage",
-            dependencies: [
-                "CSQLite", "CLZ4", "CChecksum", .product(name: "Atomics", package: "swift-atomics"),
-            ],
+            dependencies: ["CSQLite", "CLZ4", "CChecksum"],
             path: "Sources/Storage", swiftSettings: strict),
         .target(
             name: "Transport",
@@ -68,7 +64,6 @@ let package = Package(
             name: "Server",
             dependencies: [
                 "Raft", "Storage", "Transport", "CChecksum", "CMalloc", "COpenSSL", "CCrypt",
-                .product(name: "Atomics", package: "swift-atomics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

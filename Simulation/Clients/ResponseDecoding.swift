@@ -43,7 +43,7 @@ extension Response {
     }
 }
 
-extension DecodedKeyValue {
+extension WireKeyValue {
     var plain: KeyValue {
         KeyValue(
             key: key.array, value: value.array, createRevision: createRevision,
@@ -82,7 +82,7 @@ extension DecodedResponseOp {
 
 extension DecodedEvent {
     var plain: WatchEvent {
-        let kv = kv ?? DecodedKeyValue()
+        let kv = kv ?? WireKeyValue()
         let change: WatchEvent.Change =
             type == 1 ? .delete(key: kv.key.array, modRevision: kv.modRevision) : .put(kv.plain)
         return WatchEvent(change, previous: prevKV?.plain)

@@ -13,7 +13,7 @@ final class SimulatedCall: ServiceCall {
     let method: Method
     private(set) weak var process: MemberProcess?
     /// What the services keep with the call.
-    var holder: AnyObject?
+    var held: AnyObject?
     /// What the client proves itself with.
     let credentials: Credentials
     private(set) var bufferedBytes = 0
@@ -62,8 +62,8 @@ final class SimulatedCall: ServiceCall {
         lastSending = max(lastSending, world.now.after(microseconds: latency()))
         world.schedule(at: lastSending) { [self] in
             isOpen = false
-            if let process, process.isAlive { loop?.front.cancel(holder: holder) }
-            holder = nil
+            if let process, process.isAlive { loop?.front.cancel(holder: held) }
+            held = nil
             loop = nil
         }
     }
@@ -72,7 +72,7 @@ final class SimulatedCall: ServiceCall {
     func abandon() {
         isOpen = false
         client = nil
-        holder = nil
+        held = nil
         loop = nil
     }
 
@@ -91,24 +91,22 @@ final class SimulatedCall: ServiceCall {
             process = running
             loop = running.loops[world.clientDice.below(running.loops.count)]
             isDelivered = true
-            attend { front, held in front.start(self, method, holder: &held) }
+            attend { $0.start(self, method) }
         }
-        attend { front, held in front.receive(self, method, message, holder: &held) }
+        attend { $0.receive(self, method, message) }
     }
 
-    /// Lets the services work on the call; what they keep with it goes when it is over.
-    private func attend(_ body: (Front, inout AnyObject?) -> Void) {
+    /// Lets the services work on the call.
+    private func attend(_ body: (Front) -> Void) {
         guard isOpen, let process, process.isAlive, let loop else { return }
-        var held = holder
-        body(loop.front, &held)
-        holder = isOpen ? held : nil
+        body(loop.front)
     }
 
     /// The connection is gone.
     func connectionLost() {
         isOpen = false
         // The services hold the call, and are held by it.
-        holder = nil
+        held = nil
         loop = nil
         end(RPCStatus(.unavailable, "connection lost"))
     }
@@ -128,11 +126,6 @@ final class SimulatedCall: ServiceCall {
 
     // MARK: ServiceCall, the server's side
 
-    var held: AnyObject? {
-        get { holder }
-        set { holder = newValue }
-    }
-
     func send(_ message: consuming [UInt8]) {
         let bytes = message
         bufferedBytes += bytes.count
@@ -140,7 +133,7 @@ final class SimulatedCall: ServiceCall {
             bufferedBytes -= bytes.count
             client?.onMessage(bytes)
             if bufferedBytes == 0, isOpen, let process, process.isAlive {
-                loop?.front.drained(holder: holder)
+                loop?.front.drained(holder: held)
             }
         }
     }
@@ -162,7 +155,7 @@ final class SimulatedCall: ServiceCall {
     func finish(_ status: RPCStatus) {
         guard isOpen else { return }
         isOpen = false
-        holder = nil
+        held = nil
         end(status)
     }
 

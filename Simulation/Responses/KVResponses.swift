@@ -46,46 +46,10 @@ struct DecodedPlain: DecodedResponse {
     }
 }
 
-/// mvccpb.KeyValue.
-struct DecodedKeyValue: WireDecodable {
-    var key = Bytes()
-    var createRevision: Int64 = 0
-    var modRevision: Int64 = 0
-    var version: Int64 = 0
-    var value = Bytes()
-    var lease: Int64 = 0
-
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: key = try reader.bytes(field)
-            case 2: createRevision = try reader.int64(field)
-            case 3: modRevision = try reader.int64(field)
-            case 4: version = try reader.int64(field)
-            case 5: value = try reader.bytes(field)
-            case 6: lease = try reader.int64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    /// Lends the key as the server's encoders take it.
-    func withView<Result>(_ body: (KeyValueView) -> Result) -> Result {
-        key.withUnsafeBytes { keyBytes in
-            value.withUnsafeBytes { valueBytes in
-                body(
-                    KeyValueView(
-                        key: keyBytes, createRevision: createRevision, modRevision: modRevision,
-                        version: version, value: valueBytes, lease: lease))
-            }
-        }
-    }
-}
-
 /// RangeResponse.
 struct DecodedRange: DecodedResponse {
     var header: DecodedHeader?
-    var kvs: [DecodedKeyValue] = []
+    var kvs: [WireKeyValue] = []
     var more = false
     var count: Int64 = 0
 
@@ -105,7 +69,7 @@ struct DecodedRange: DecodedResponse {
 /// PutResponse.
 struct DecodedPut: DecodedResponse {
     var header: DecodedHeader?
-    var prevKV: DecodedKeyValue?
+    var prevKV: WireKeyValue?
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {
@@ -122,7 +86,7 @@ struct DecodedPut: DecodedResponse {
 struct DecodedDeleteRange: DecodedResponse {
     var header: DecodedHeader?
     var deleted: Int64 = 0
-    var prevKVs: [DecodedKeyValue] = []
+    var prevKVs: [WireKeyValue] = []
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {

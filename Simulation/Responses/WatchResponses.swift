@@ -7,8 +7,8 @@
 /// mvccpb.Event.
 struct DecodedEvent: WireDecodable {
     var type: Int32 = 0
-    var kv: DecodedKeyValue?
-    var prevKV: DecodedKeyValue?
+    var kv: WireKeyValue?
+    var prevKV: WireKeyValue?
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {

@@ -1,4 +1,4 @@
-// SeededGenerator.swift: the node's only source of chance.
+// SeededGenerator.swift: the only source of chance of a node and of what is built on it.
 // Belongs here: the generator. Never here: what is drawn (RaftNode+Election.swift).
 // Source: the SplitMix64 recurrence, for which any seed, 0 too, is good.
 

@@ -56,10 +56,8 @@ final class GuardedRig {
     }
 
     func begin(_ call: FakeCall, _ method: Method, _ message: [UInt8]) {
-        var holder: AnyObject?
-        front.start(call, method, holder: &holder)
-        front.receive(call, method, message, holder: &holder)
-        if call.isOpen { call.held = holder }
+        front.start(call, method)
+        front.receive(call, method, message)
     }
 
     /// Carries requests and answers between loop and replica until there are none.

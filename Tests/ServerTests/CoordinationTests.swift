@@ -60,7 +60,7 @@ import Transport
         let second = rig.call(.lock, lock("a", lease: 0x20))
         rig.settle()
         second.isOpen = false
-        rig.front.cancel(holder: rig.holder)
+        rig.front.cancel(holder: second.held)
         rig.settle()
         #expect(try keys(rig) == ["a/10"])
         #expect(rig.rig.status.counts.watchers.now == 0)
@@ -73,7 +73,7 @@ import Transport
         grant(rig, 0x10)
         let call = rig.call(.lock, lock("a", lease: 0x10))
         call.isOpen = false
-        rig.front.cancel(holder: rig.holder)
+        rig.front.cancel(holder: call.held)
         rig.settle()
         #expect(try keys(rig).isEmpty)
         #expect(call.status == nil)
@@ -87,7 +87,7 @@ import Transport
         rig.settle()
         let again = rig.call(.lock, lock("a", lease: 0x10))
         again.isOpen = false
-        rig.front.cancel(holder: rig.holder)
+        rig.front.cancel(holder: again.held)
         rig.settle()
         #expect(try keys(rig) == ["a/10"])
     }
@@ -138,7 +138,7 @@ import Transport
         let rig = try FrontRig()
         grant(rig, 0x10)
         let observer = rig.call(.observe, LeaderRequest(name: "e").encoded())
-        let holder = rig.holder
+        let holder = observer.held
         rig.settle()
         #expect(observer.isOpen && observer.messages.isEmpty)
         _ = rig.call(
@@ -205,7 +205,7 @@ import Transport
 
 /// What a test reads of a LeaderResponse.
 private struct LeaderAnswer: WireDecodable {
-    var kv = StoredKey()
+    var kv = WireKeyValue()
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {

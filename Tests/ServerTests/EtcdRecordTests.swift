@@ -16,8 +16,8 @@ import Testing
 
     private static func record(
         key: String = "a", create: Int64 = 3, mod: Int64 = 5, version: Int64 = 2
-    ) -> EtcdKeyValue {
-        EtcdKeyValue(
+    ) -> WireKeyValue {
+        WireKeyValue(
             key: Bytes(key), createRevision: create, modRevision: mod, version: version,
             value: "v", lease: 9)
     }
@@ -32,7 +32,7 @@ import Testing
         #expect(put == Self.record() && at == PackedRevision(main: 5, sub: 2))
         let tombstone = EtcdPlace(main: 5, isTombstone: true).bytes
         guard
-            case .deletion(let key, _) = try change(tombstone, EtcdKeyValue(key: "a").encoded())
+            case .deletion(let key, _) = try change(tombstone, WireKeyValue(key: "a").encoded())
         else {
             Issue.record("not a deletion")
             return
@@ -94,7 +94,7 @@ import Testing
     @Test("auth: a user under another name, and a permission of no kind, are refused")
     func badAuth() throws {
         let user = EtcdUser(name: "a")
-        let role = EtcdRole(name: "r", permissions: [EtcdRole.Permission(kind: 7, key: "k")])
+        let role = EtcdRole(name: "r", permissions: [WirePermission(kind: 7, key: "k")])
         let bad: [BoltContents] = [
             ["authUsers": [BoltPair([98], user.encoded())]],
             ["authUsers": [BoltPair([], EtcdUser().encoded())]],

@@ -94,7 +94,7 @@ final class ExecutorRig {
         let second = try rig.put(PutRequest(key: "a", value: "2", prevKV: true))
         #expect(
             second.prevKV
-                == DecodedKeyValue(
+                == WireKeyValue(
                     key: "a", createRevision: 2, modRevision: 2, version: 1, value: "1"))
         #expect(try rig.put(PutRequest(key: "a")).prevKV == nil)
         let events = try #require(rig.executor.takeEvents())

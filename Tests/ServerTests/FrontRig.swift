@@ -29,15 +29,10 @@ final class FrontRig {
     /// Makes a unary call; what it sent to the replica is in `loop`.
     func call(_ method: Method, _ message: [UInt8]) -> FakeCall {
         let call = FakeCall()
-        var holder: AnyObject?
-        front.start(call, method, holder: &holder)
-        front.receive(call, method, message, holder: &holder)
-        self.holder = holder
+        front.start(call, method)
+        front.receive(call, method, message)
         return call
     }
-
-    /// What the service keeps of the last call.
-    private(set) var holder: AnyObject?
 
     /// Carries out what was submitted and hands the answers back, until nothing more comes.
     func settle() {

@@ -31,7 +31,7 @@ import TestSupport
         #expect(all.last?.header?.value.revision == 3)
         let deletes = try stream.responses().filter { $0.watchID == 1 && !$0.created }
         #expect(deletes.map { $0.events.map(\.type) } == [[1]])
-        #expect(deletes.first?.events.first?.kv == DecodedKeyValue(key: "d", modRevision: 3))
+        #expect(deletes.first?.events.first?.kv == WireKeyValue(key: "d", modRevision: 3))
         #expect(try stream.revisions(2) == [2, 3, 3])
     }
 
@@ -184,7 +184,7 @@ import TestSupport
     }
 }
 
-extension DecodedKeyValue {
+extension WireKeyValue {
     /// Value and revision, for short expectations.
     var text: String { "\(String(decoding: value.array, as: UTF8.self))@\(modRevision)" }
 }

@@ -156,7 +156,7 @@ import TestSupport
     private static func events(_ asked: Asked, _ streams: [WatchStream]) throws -> [String] {
         try streams[asked.stream].responses().filter { $0.watchID == asked.id }.flatMap(\.events)
             .map {
-                let kv = $0.kv ?? DecodedKeyValue()
+                let kv = $0.kv ?? WireKeyValue()
                 let key = String(decoding: kv.key.array, as: UTF8.self)
                 return "\($0.type) \(key) \(kv.text) \($0.prevKV?.text ?? "-")"
             }

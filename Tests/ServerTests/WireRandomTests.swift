@@ -54,8 +54,8 @@ struct WireRandomTests {
         }
     }
 
-    private func keyValue(_ random: inout WireRandom) -> DecodedKeyValue {
-        DecodedKeyValue(
+    private func keyValue(_ random: inout WireRandom) -> WireKeyValue {
+        WireKeyValue(
             key: random.bytes(), createRevision: random.int64(), modRevision: random.int64(),
             version: random.int64(), value: random.bytes(), lease: random.int64())
     }

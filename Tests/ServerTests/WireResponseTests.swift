@@ -15,11 +15,11 @@ struct WireResponseTests {
     private let headerHex = "0a1a08b298eaf1948386fccd0110cdd2918bd2b881cf8e01182a2003"
     private let longHex = String(repeating: "7a", count: 130)
 
-    private let first = DecodedKeyValue(
+    private let first = WireKeyValue(
         key: "foo", createRevision: 2, modRevision: 300, version: 7, value: "bar", lease: -1)
-    private let second = DecodedKeyValue(
+    private let second = WireKeyValue(
         key: "foo/2", createRevision: 5, modRevision: 5, version: 1)
-    private let long = DecodedKeyValue(
+    private let long = WireKeyValue(
         key: "k", createRevision: 1, modRevision: 1, version: 1,
         value: Bytes([UInt8](repeating: UInt8(ascii: "z"), count: 130)))
 
@@ -143,7 +143,7 @@ struct WireResponseTests {
         let put = first.withView { kv in
             second.withView { EncodedEvent(.put, kv, previous: $0) }
         }
-        let deleted = DecodedKeyValue(key: "foo", modRevision: 301)
+        let deleted = WireKeyValue(key: "foo", modRevision: 301)
         let delete = deleted.withView { EncodedEvent(.delete, $0, previous: nil) }
         expect(
             headerHex

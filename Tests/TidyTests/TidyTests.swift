@@ -32,6 +32,7 @@ import Testing
         "Sources/Server/Runtime/SnapshotExchange.swift",
         "Sources/Server/Runtime/SnapshotReceiver.swift",
         "Sources/Server/Runtime/SnapshotSender.swift",
+        "Sources/Server/Runtime/StopSignal.swift",
         "Sources/Server/Runtime/SystemThread.swift",
         "Sources/Server/ServerBug.swift",
         "Sources/Storage/Disk/Monitor.swift",

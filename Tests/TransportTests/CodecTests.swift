@@ -6,16 +6,6 @@ import Testing
 
 @testable import Transport
 
-/// A generator with a fixed seed, so that a failure comes back.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state ^ state >> 29
-    }
-}
-
 @Suite("codecs")
 struct CodecTests {
     @Test(

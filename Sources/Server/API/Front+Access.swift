@@ -70,9 +70,8 @@ extension Front {
         guard let place = waiting.firstIndex(where: { $0.call === call }) else { return }
         let found = waiting.remove(at: place)
         for message in found.messages where call.isOpen {
-            var holder = call.held
-            try dispatch(call, found.method, message, &holder, mayWait: false)
-            if call.isOpen { call.held = holder }
+            try dispatch(call, found.method, message, mayWait: false)
+            if !call.isOpen { call.held = nil }
         }
     }
 

@@ -9,18 +9,16 @@ internal import Transport
 extension Front {
     // MARK: reads
 
-    func range(
-        _ call: any ServiceCall, _ request: RangeRequest, _ holder: inout AnyObject?
-    ) throws(CallFailure) {
+    func range(_ call: any ServiceCall, _ request: RangeRequest) throws(CallFailure) {
         try validated { () throws(EtcdError) in try request.validate() }
         if request.serializable || context.status.readsLocally {
             if try rangeSingle(call, request) { return }
             let read = LongRead(call: call, work: .range(request))
-            holder = read
+            call.held = read
             return try begin(read)
         }
         let read = LongRead(call: call, work: .range(request))
-        holder = read
+        call.held = read
         try whenLinearizable(call) { () throws(CallFailure) in
             if try self.rangeSingle(call, request) { return }
             try self.begin(read)
@@ -28,9 +26,7 @@ extension Front {
     }
 
     /// Streams a list in the order of its keys, all of one revision (R15).
-    func rangeStream(
-        _ call: any ServiceCall, _ request: RangeRequest, _ holder: inout AnyObject?
-    ) throws(CallFailure) {
+    func rangeStream(_ call: any ServiceCall, _ request: RangeRequest) throws(CallFailure) {
         try validated { () throws(EtcdError) in
             try request.validate()
             guard request.sortTarget == .key, request.sortOrder != .descend else {
@@ -39,7 +35,7 @@ extension Front {
             guard !request.hasFilters else { throw .rangeStreamFilter }
         }
         let read = LongRead(call: call, work: .rangeStream(request))
-        holder = read
+        call.held = read
         if request.serializable || context.status.readsLocally { return try begin(read) }
         try whenLinearizable(call) { () throws(CallFailure) in try self.begin(read) }
     }
@@ -164,14 +160,8 @@ extension TxnView {
     ) throws(RequestFailure) -> [UInt8] {
         var writer = ProtoWriter()
         for case .range(let request) in path.succeeded ? txn.success : txn.failure {
-            let bytes = try storing { () throws(StorageError) in
-                try RangeOperation(
-                    request: request, reader: reader,
-                    revision: request.revision <= 0 || request.revision == revision
-                        ? nil : request.revision, header: .inTxn(revision: revision), splits: false,
-                    knownCount: nil
-                ).run()
-            }
+            let bytes = try RangeOperation.inTxn(
+                request, reader: reader, shown: revision, newest: revision)
             let open = writer.openResponseOp(.range, expectedBytes: bytes.count)
             writer.append(encoded: bytes)
             writer.close(open)

@@ -114,8 +114,7 @@ extension Front {
             switch read.phase {
             case .waiting, .ended: return
             case .range(let operation, let reader): try step(read, operation, reader)
-            case .parts(let operation): try sendParts(read, operation)
-            case .chunks(let operation): try sendChunk(read, operation)
+            case .parts(let operation): try sendPart(read, operation)
             case .hash(let operation, let reader):
                 guard try operation.step() else { break }
                 context.store.checkIn(reader)
@@ -147,14 +146,14 @@ extension Front {
     private func explain(_ error: StorageError, _ read: LongRead) -> StorageError {
         switch read.phase {
         case .range(_, let reader), .hash(_, let reader): reader.explain(error)
-        case .waiting, .parts, .chunks, .snapshot, .ended: error
+        case .waiting, .parts, .snapshot, .ended: error
         }
     }
 
     private func schedule(_ read: LongRead) {
         guard !read.isScheduled else { return }
         switch read.phase {
-        case .parts, .chunks:
+        case .parts:
             guard read.call.bufferedBytes < Front.partsBufferedMax else { return }
         default: break
         }
@@ -179,7 +178,7 @@ extension Front {
         case .parts(let total):
             remember(operation, reader.view)
             context.store.checkIn(reader)
-            read.phase = read.isStream ? .chunks(operation) : .parts(operation)
+            read.phase = .parts(operation)
             read.progressed = context.environment.now
             longReads.beginSending(read, operation)
             if !read.isStream { read.call.beginMessage(length: total) }
@@ -196,33 +195,18 @@ extension Front {
     }
 
     // Rows of the history are read by their place: no transaction is held while the client is slow.
-    private func sendParts(_ read: LongRead, _ operation: RangeOperation) throws(StorageError) {
+    private func sendPart(_ read: LongRead, _ operation: RangeOperation) throws(StorageError) {
         guard read.call.bufferedBytes < Front.partsBufferedMax else { return }
         let part = try context.store.read { (reader, _) throws(StorageError) in
-            try operation.nextPart(reader: reader)
+            read.isStream
+                ? try operation.nextChunk(reader: reader) : try operation.nextPart(reader: reader)
         }
         guard let part else {
             endLongRead(read)
             return read.call.finish(EtcdError.compacted.status)
         }
         read.progressed = context.environment.now
-        read.call.sendPart(part)
-        guard !operation.hasParts else { return }
-        endLongRead(read)
-        read.call.finish(.ok)
-    }
-
-    private func sendChunk(_ read: LongRead, _ operation: RangeOperation) throws(StorageError) {
-        guard read.call.bufferedBytes < Front.partsBufferedMax else { return }
-        let chunk = try context.store.read { (reader, _) throws(StorageError) in
-            try operation.nextChunk(reader: reader)
-        }
-        guard let chunk else {
-            endLongRead(read)
-            return read.call.finish(EtcdError.compacted.status)
-        }
-        read.progressed = context.environment.now
-        read.call.send(chunk)
+        if read.isStream { read.call.send(part) } else { read.call.sendPart(part) }
         guard !operation.hasParts else { return }
         endLongRead(read)
         read.call.finish(.ok)
@@ -245,7 +229,7 @@ extension Front {
         case .snapshot(let operation):
             operation.close()
             read.phase = .ended
-        case .parts(let operation), .chunks(let operation):
+        case .parts(let operation):
             longReads.endSending(read, operation)
             read.phase = .ended
             admitNext()

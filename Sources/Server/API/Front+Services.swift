@@ -8,10 +8,8 @@ internal import Transport
 extension Front {
     // MARK: Watch
 
-    func watch(
-        _ call: any ServiceCall, _ request: WatchRequest, _ holder: AnyObject?
-    ) throws(CallFailure) {
-        guard let stream = holder as? WatchStream else {
+    func watch(_ call: any ServiceCall, _ request: WatchRequest) throws(CallFailure) {
+        guard let stream = call.held as? WatchStream else {
             preconditionFailure("a watch call without its stream")
         }
         do throws(StorageError) {
@@ -46,9 +44,9 @@ extension Front {
     // MARK: Lease
 
     func keepAlive(
-        _ request: LeaseKeepAliveRequest, _ holder: AnyObject?
+        _ call: any ServiceCall, _ request: LeaseKeepAliveRequest
     ) throws(CallFailure) {
-        guard let stream = holder as? KeepAliveStream else {
+        guard let stream = call.held as? KeepAliveStream else {
             preconditionFailure("a keep-alive call without its stream")
         }
         // Behind one that the replica has to answer, all go there: answers keep the order of requests. So do
@@ -121,17 +119,15 @@ extension Front {
         answer(call, writer.take())
     }
 
-    func hashKV(
-        _ call: any ServiceCall, _ request: HashKVRequest, _ holder: inout AnyObject?
-    ) throws(CallFailure) {
+    func hashKV(_ call: any ServiceCall, _ request: HashKVRequest) throws(CallFailure) {
         let read = LongRead(call: call, work: .hash(request))
-        holder = read
+        call.held = read
         try begin(read)
     }
 
-    func snapshot(_ call: any ServiceCall, _ holder: inout AnyObject?) throws(CallFailure) {
+    func snapshot(_ call: any ServiceCall) throws(CallFailure) {
         let read = LongRead(call: call, work: .snapshot)
-        holder = read
+        call.held = read
         try begin(read)
     }
 

@@ -103,57 +103,53 @@ final class Front {
     /// A call arrived.
     ///
     /// - Parameter needsLeader: the client sent `hasleader: true` (G9).
-    func start(
-        _ call: any ServiceCall, _ method: Method, needsLeader: Bool = false,
-        holder: inout AnyObject?
-    ) {
+    func start(_ call: any ServiceCall, _ method: Method, needsLeader: Bool = false) {
         if needsLeader {
             guard context.status.leader != 0 else { return call.finish(EtcdError.noLeader.status) }
             if method.kind != .unary { watchLeader(for: call) }
         }
         switch method {
-        case .watch: holder = WatchStream(call: call)
-        case .leaseKeepAlive: holder = KeepAliveStream(call: call)
+        case .watch: call.held = WatchStream(call: call)
+        case .leaseKeepAlive: call.held = KeepAliveStream(call: call)
         default: break
         }
     }
 
     /// A message arrived; for unary methods the only one.
-    func receive(
-        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], holder: inout AnyObject?
-    ) {
+    func receive(_ call: any ServiceCall, _ method: Method, _ message: [UInt8]) {
         do throws(CallFailure) {
-            try dispatch(call, method, message, &holder)
+            try dispatch(call, method, message)
         } catch {
             call.finish(error.status)
         }
+        // What the services keep holds the call: it must not outlive it.
+        if !call.isOpen { call.held = nil }
     }
 
     /// Hands a message to its service, once what can be checked now is.
     ///
     /// - Parameter mayWait: whether it may wait for its token, which it does once.
     func dispatch(
-        _ call: any ServiceCall, _ method: Method, _ message: [UInt8],
-        _ holder: inout AnyObject?, mayWait: Bool = true
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], mayWait: Bool = true
     ) throws(CallFailure) {
         if context.status.isLearner { try refuseOnLearner(method, message) }
         if try auth.isEnabled() {
             guard try admit(call, method, message, mayWait: mayWait) else { return }
         }
         switch method {
-        case .range: try range(call, try decode(message), &holder)
+        case .range: try range(call, try decode(message))
         case .put: try put(call, try decode(message), message.count)
         case .deleteRange: try deleteRange(call, try decode(message), message.count)
         case .txn: try txn(call, try decode(message), message.count)
         case .compact:
             try submit(call, .compact(try decode(message)), message.count)
-        case .watch: try watch(call, try decode(message), holder)
+        case .watch: try watch(call, try decode(message))
         case .leaseGrant: try submit(call, .leaseGrant(try decode(message)), message.count)
         case .leaseRevoke: try submit(call, .leaseRevoke(try decode(message)), message.count)
         case .leaseTimeToLive:
             try submit(call, .leaseTimeToLive(try decode(message)), message.count)
         case .leaseLeases: try submit(call, .leaseLeases, message.count)
-        case .leaseKeepAlive: try keepAlive(try decode(message), holder)
+        case .leaseKeepAlive: try keepAlive(call, try decode(message))
         case .memberList: try memberList(call, try decode(message))
         case .memberAdd: try addMember(call, try decode(message), message.count)
         case .memberRemove: try submit(call, .memberRemove(try decode(message)), message.count)
@@ -163,8 +159,8 @@ final class Front {
         case .status: try status(call)
         case .defragment: answer(call, [])
         case .hash: try hash(call)
-        case .hashKV: try hashKV(call, try decode(message), &holder)
-        case .snapshot: try snapshot(call, &holder)
+        case .hashKV: try hashKV(call, try decode(message))
+        case .snapshot: try snapshot(call)
         case .moveLeader: try moveLeader(call, try decode(message))
         case .authEnable, .authDisable, .authStatus, .authenticate, .userAdd, .userGet, .userList,
             .userDelete, .userChangePassword, .userGrantRole, .userRevokeRole, .roleAdd, .roleGet,
@@ -173,10 +169,10 @@ final class Front {
         case .healthCheck: try healthCheck(call, try decode(message))
         case .healthWatch: try healthWatch(call, try decode(message))
         case .healthList: healthList(call)
-        case .rangeStream: try rangeStream(call, try decode(message), &holder)
+        case .rangeStream: try rangeStream(call, try decode(message))
         case .downgrade: try downgrade(try decode(message))
         case .lock, .unlock, .campaign, .proclaim, .leader, .observe, .resign:
-            try coordinate(call, method, message, &holder)
+            try coordinate(call, method, message)
         }
     }
 

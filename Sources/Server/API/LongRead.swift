@@ -19,10 +19,8 @@ final class LongRead {
         case waiting
         /// Works through rows inside a transaction.
         case range(RangeOperation, LoopReader)
-        /// Sends a measured answer in parts.
+        /// Sends a gathered answer: the parts of one message, or a stream of messages.
         case parts(RangeOperation)
-        /// Sends a gathered answer as a stream of messages.
-        case chunks(RangeOperation)
         case hash(HashOperation, LoopReader)
         case snapshot(SnapshotOperation)
         case ended

@@ -4,9 +4,9 @@
 // A slow disk must not slow clients: a line that does not fit is dropped and counted, and the next line
 // that is written after it says how many are missing.
 
-internal import Atomics
 internal import Glibc
 internal import Storage
+internal import Synchronization
 
 /// Where the audit log goes.
 enum AuditOutput: Hashable, Sendable {
@@ -28,7 +28,7 @@ final class AuditLog: @unchecked Sendable {
     private var missing: UInt64 = 0
     private var isStopping = false
     private var wantsReopen = false
-    private let dropped = ManagedAtomic<UInt64>(0)
+    private let dropped = Atomic<UInt64>(0)
     private let descriptor: Int32
     private let file: RotatingFile?
     private let failed: @Sendable (String) -> Void
@@ -63,7 +63,7 @@ final class AuditLog: @unchecked Sendable {
             missing += 1
         }
         monitor.unlock()
-        if !fits { dropped.wrappingIncrement(ordering: .relaxed) }
+        if !fits { dropped.wrappingAdd(1, ordering: .relaxed) }
         if isFirst { arrived.signal() }
     }
 
@@ -128,7 +128,7 @@ final class AuditLog: @unchecked Sendable {
             isWritten = put(Array(lines[start..<end])) && isWritten
             if !isWritten {
                 let count = lines[start..<end].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
-                dropped.wrappingIncrement(by: UInt64(count), ordering: .relaxed)
+                dropped.wrappingAdd(UInt64(count), ordering: .relaxed)
             }
             start = end
         }

@@ -8,18 +8,18 @@ internal import Transport
 extension Front {
     /// Handles a request of either service.
     func coordinate(
-        _ call: any ServiceCall, _ method: Method, _ message: [UInt8], _ holder: inout AnyObject?
+        _ call: any ServiceCall, _ method: Method, _ message: [UInt8]
     ) throws(CallFailure) {
         switch method {
-        case .lock: lock(call, try decode(message), &holder)
+        case .lock: lock(call, try decode(message))
         case .unlock: unlock(call, try decode(message))
-        case .campaign: campaign(call, try decode(message), &holder)
+        case .campaign: campaign(call, try decode(message))
         case .proclaim: try proclaim(call, try decode(message))
         case .leader: leader(call, try decode(message))
         case .observe:
             let request: LeaderRequest = try decode(message)
             let observation = LeaderObservation(self, call, name: request.name)
-            holder = observation
+            call.held = observation
             observation.begin()
         case .resign: try resign(call, try decode(message))
         default: preconditionFailure("\(method) is of another service")
@@ -28,9 +28,7 @@ extension Front {
 
     // MARK: Lock
 
-    private func lock(
-        _ call: any ServiceCall, _ request: LockRequest, _ holder: inout AnyObject?
-    ) {
+    private func lock(_ call: any ServiceCall, _ request: LockRequest) {
         let queue = KeyQueue(
             self, call, name: request.name, lease: request.lease, value: Bytes(),
             expired: EtcdError.sessionExpired.rawValue
@@ -39,7 +37,7 @@ extension Front {
             writer.lockResponse(place.found, key: place.key)
             answer(call, writer.take())
         }
-        holder = queue
+        call.held = queue
         queue.begin()
     }
 
@@ -53,9 +51,7 @@ extension Front {
 
     // MARK: Election
 
-    private func campaign(
-        _ call: any ServiceCall, _ request: CampaignRequest, _ holder: inout AnyObject?
-    ) {
+    private func campaign(_ call: any ServiceCall, _ request: CampaignRequest) {
         let queue = KeyQueue(
             self, call, name: request.name, lease: request.lease, value: request.value,
             expired: EtcdError.campaignExpired.rawValue
@@ -71,7 +67,7 @@ extension Front {
                 self.campaigned(call, leader, header)
             }
         }
-        holder = queue
+        call.held = queue
         queue.begin()
     }
 

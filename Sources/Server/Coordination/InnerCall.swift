@@ -98,9 +98,7 @@ extension Front {
         let call = InnerCall(in: outer) { result in
             then(result.flatMap { Front.read($0) })
         }
-        var holder: AnyObject?
-        receive(call, method, request.encoded(), holder: &holder)
-        if call.isOpen { call.held = holder }
+        receive(call, method, request.encoded())
     }
 
     /// Watches in the name of a call, until `stop`; `then` gets each message in a turn of its own.
@@ -111,10 +109,8 @@ extension Front {
         let watch = InnerWatch(in: outer, environment: context.environment) { result in
             then(result.flatMap { Front.read($0) })
         }
-        var holder: AnyObject?
-        start(watch, .watch, holder: &holder)
-        watch.held = holder
-        receive(watch, .watch, WatchRequest.create(request).encoded(), holder: &watch.held)
+        start(watch, .watch)
+        receive(watch, .watch, WatchRequest.create(request).encoded())
         return watch
     }
 

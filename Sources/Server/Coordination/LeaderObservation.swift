@@ -91,7 +91,7 @@ final class LeaderObservation: CoordinationOperation {
         }
     }
 
-    private func send(_ header: ResponseHeader, _ kv: StoredKey) {
+    private func send(_ header: ResponseHeader, _ kv: WireKeyValue) {
         var writer = ProtoWriter()
         writer.leaderResponse(header, kv)
         call.send(writer.take())

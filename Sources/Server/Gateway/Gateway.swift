@@ -57,7 +57,7 @@ final class Gateway {
         }
         call.sent = { [calls] in calls.sent(method) }
         call.finished = { [calls, unowned call] code in calls.finished(call, method, code) }
-        calls.start(call, method, metadata: metadata, holder: &call.held)
+        calls.start(call, method, metadata: metadata)
         if timeout != nil { limit(session, nanoseconds: nanoseconds) }
         guard call.isOpen, !stream.isWebSocket else { return }
         session.add(request.body)
@@ -133,9 +133,7 @@ final class Gateway {
             return end(call, RPCStatus(.resourceExhausted, text))
         }
         call.count(received: message.count)
-        var holder = call.held
-        calls.receive(call, call.method, message, holder: &holder)
-        if call.isOpen { call.held = holder }
+        calls.receive(call, call.method, message)
         if call.method.kind != .bidi { halfClose(session) }
     }
 

@@ -3,15 +3,15 @@
 // A store of a million keys takes a tenth of a second to count: not at every scrape. It is counted in
 // steps between which the loop serves others, at most every 30 seconds, unless it takes no time.
 
-internal import Atomics
+internal import Synchronization
 internal import Transport
 
 /// The last count, shared by all event loops.
 final class KeyCountState: Sendable {
-    fileprivate let revision = ManagedAtomic<Int64>(0)
-    fileprivate let countedAt = ManagedAtomic<UInt64>(0)
-    fileprivate let tookMilliseconds = ManagedAtomic<UInt64>(0)
-    fileprivate let isCounting = ManagedAtomic<Bool>(false)
+    fileprivate let revision = Atomic<Int64>(0)
+    fileprivate let countedAt = Atomic<UInt64>(0)
+    fileprivate let tookMilliseconds = Atomic<UInt64>(0)
+    fileprivate let isCounting = Atomic<Bool>(false)
 }
 
 /// Keeps the count on one event loop.

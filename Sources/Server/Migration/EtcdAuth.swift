@@ -5,93 +5,28 @@
 internal import Storage
 
 /// A user (authpb.User).
-struct EtcdUser: WireMessage {
-    /// authpb.UserAddOptions.
-    struct Options: WireMessage {
-        var hasNoPassword = false
-
-        mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-            while let field = try reader.nextField() {
-                switch field.number {
-                case 1: hasNoPassword = try reader.bool(field)
-                default: try reader.skip(field)
-                }
-            }
-        }
-
-        func encode(into writer: inout ProtoWriter) { writer.bool(1, hasNoPassword) }
-    }
-
+struct EtcdUser: FieldMessage {
     var name = Bytes()
     var password = Bytes()
     var roles: [Bytes] = []
-    var options: Options?
+    var options: UserAddOptions?
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: name = try reader.bytes(field)
-            case 2: password = try reader.bytes(field)
-            case 3: roles.append(try reader.bytes(field))
-            case 4:
-                var given = options ?? Options()
-                try reader.message(field, into: &given)
-                options = given
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.bytes(1, name)
-        writer.bytes(2, password)
-        for role in roles { writer.bytes(3, role, keepsDefault: true) }
-        if let options { writer.message(4, options) }
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &name)
+        try fields.field(2, &password)
+        try fields.field(3, &roles)
+        try fields.field(4, &options)
     }
 }
 
 /// A role (authpb.Role).
-struct EtcdRole: WireMessage {
-    /// authpb.Permission.
-    struct Permission: WireMessage {
-        var kind: Int32 = 0
-        var key = Bytes()
-        var rangeEnd = Bytes()
-
-        mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-            while let field = try reader.nextField() {
-                switch field.number {
-                case 1: kind = try reader.int32(field)
-                case 2: key = try reader.bytes(field)
-                case 3: rangeEnd = try reader.bytes(field)
-                default: try reader.skip(field)
-                }
-            }
-        }
-
-        func encode(into writer: inout ProtoWriter) {
-            writer.int32(1, kind)
-            writer.bytes(2, key)
-            writer.bytes(3, rangeEnd)
-        }
-    }
-
+struct EtcdRole: FieldMessage {
     var name = Bytes()
-    var permissions: [Permission] = []
+    var permissions: [WirePermission] = []
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: name = try reader.bytes(field)
-            case 2: try reader.messages(field, into: &permissions)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.bytes(1, name)
-        for permission in permissions { writer.message(2, permission) }
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &name)
+        try fields.field(2, &permissions)
     }
 }
 
@@ -141,7 +76,7 @@ struct EtcdAuth: Equatable {
         }
         return AuthUserRow(
             name: user.name.array, hash: user.password.array,
-            hasNoPassword: user.options?.hasNoPassword ?? false, roles: user.roles.map(\.array))
+            hasNoPassword: user.options?.noPassword ?? false, roles: user.roles.map(\.array))
     }
 
     private static func role(_ cursor: BoltCursor) throws(BoltError) -> AuthRoleRow {
@@ -209,7 +144,7 @@ extension EtcdUser {
         password = Bytes(row.hash)
         roles = row.roles.map { Bytes($0) }
         // As etcd has it: present on every user that was added with options.
-        options = Options(hasNoPassword: row.hasNoPassword)
+        options = UserAddOptions(noPassword: row.hasNoPassword)
     }
 }
 
@@ -217,7 +152,7 @@ extension EtcdRole {
     fileprivate init(_ row: AuthRoleRow) {
         name = Bytes(row.name)
         permissions = row.permissions.map {
-            Permission(
+            WirePermission(
                 kind: Int32(truncatingIfNeeded: $0.kind.rawValue), key: Bytes($0.key),
                 rangeEnd: Bytes($0.rangeEnd))
         }

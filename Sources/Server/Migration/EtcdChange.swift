@@ -6,7 +6,7 @@ internal import Storage
 
 /// A change as etcd stored it.
 enum EtcdChange {
-    case put(EtcdKeyValue, at: PackedRevision)
+    case put(WireKeyValue, at: PackedRevision)
     case deletion(key: Bytes, at: PackedRevision)
     /// A record without a key: a restore wrote it to raise the revision.
     case floor(main: Int64)
@@ -32,9 +32,9 @@ enum EtcdChange {
             self = .floor(main: place.main)
             return
         }
-        let record: EtcdKeyValue
+        let record: WireKeyValue
         do throws(WireError) {
-            record = try EtcdKeyValue(decoding: Array(cursor.value))
+            record = try WireKeyValue(decoding: Array(cursor.value))
         } catch {
             throw damaged("the record of revision \(place.main).\(place.sub): \(error)")
         }

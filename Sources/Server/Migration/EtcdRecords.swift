@@ -1,82 +1,28 @@
 // EtcdRecords.swift: what etcd keeps in its buckets, as messages.
 // Belongs here: fields and their numbers. Never here: where records lie (EtcdStore), what becomes of them.
-// Source: messages.tsv, packages mvccpb, leasepb, authpb, etcdserverpb; etcdctl.md part 4.
-
-/// One version of a key (mvccpb.KeyValue).
-struct EtcdKeyValue: WireMessage {
-    var key = Bytes()
-    var createRevision: Int64 = 0
-    var modRevision: Int64 = 0
-    var version: Int64 = 0
-    var value = Bytes()
-    var lease: Int64 = 0
-
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: key = try reader.bytes(field)
-            case 2: createRevision = try reader.int64(field)
-            case 3: modRevision = try reader.int64(field)
-            case 4: version = try reader.int64(field)
-            case 5: value = try reader.bytes(field)
-            case 6: lease = try reader.int64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.bytes(1, key)
-        writer.int64(2, createRevision)
-        writer.int64(3, modRevision)
-        writer.int64(4, version)
-        writer.bytes(5, value)
-        writer.int64(6, lease)
-    }
-}
+// Source: messages.tsv, packages leasepb, etcdserverpb; etcdctl.md part 4. Keys are Wire's (WireKeyValue).
 
 /// A lease (leasepb.Lease).
-struct EtcdLease: WireMessage {
+struct EtcdLease: FieldMessage {
     var id: Int64 = 0
     var ttl: Int64 = 0
     var remaining: Int64 = 0
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: id = try reader.int64(field)
-            case 2: ttl = try reader.int64(field)
-            case 3: remaining = try reader.int64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.int64(1, id)
-        writer.int64(2, ttl)
-        writer.int64(3, remaining)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &id)
+        try fields.field(2, &ttl)
+        try fields.field(3, &remaining)
     }
 }
 
 /// A raised alarm (etcdserverpb.AlarmMember).
-struct EtcdAlarm: WireMessage {
+struct EtcdAlarm: FieldMessage {
     var memberID: UInt64 = 0
     var kind: Int32 = 0
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: memberID = try reader.uint64(field)
-            case 2: kind = try reader.int32(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.uint64(1, memberID)
-        writer.int32(2, kind)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &memberID)
+        try fields.field(2, &kind)
     }
 }
 

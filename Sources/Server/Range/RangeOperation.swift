@@ -376,3 +376,23 @@ final class RangeOperation {
         return true
     }
 }
+
+extension RangeOperation {
+    /// The answer to a range within a transaction.
+    ///
+    /// - Parameters:
+    ///   - shown: The revision in its header.
+    ///   - newest: The revision at which the newest state, which is cheaper to read, is the same; nil once the
+    ///     transaction has changed it.
+    static func inTxn(
+        _ request: RangeRequest, reader: KeyReader, shown: Int64, newest: Int64?
+    ) throws(RequestFailure) -> [UInt8] {
+        let isNewest = request.revision <= 0 || request.revision == newest
+        return try storing { () throws(StorageError) in
+            try RangeOperation(
+                request: request, reader: reader, revision: isNewest ? nil : request.revision,
+                header: .inTxn(revision: shown), splits: false, knownCount: nil
+            ).run()
+        }
+    }
+}

@@ -70,12 +70,11 @@ extension Executor {
 
     /// Notes what a member publishes at its start (K9); nothing is written if it is known.
     func publishMember(_ request: PublishMemberRequest) throws(RequestFailure) -> Execution {
-        var row = try member(request.id)
-        guard row.name != request.name || row.clientURLs != request.clientURLs else {
-            return .answer([])
-        }
+        let known = try member(request.id)
+        var row = known
         row.name = request.name
         row.clientURLs = request.clientURLs
+        guard !known.isPublished(as: row) else { return .answer([]) }
         try write(row)
         return .memberChange(bytes: [])
     }

@@ -75,15 +75,8 @@ extension Executor {
     private static let putAnswerBytesExpected = 8
 
     private func range(_ request: RangeRequest) throws(RequestFailure) -> [UInt8] {
-        // At the current revision, before any change, the newest state is the same and cheaper to read.
-        let isNewest =
-            request.revision <= 0 || request.revision == keys.revision && !keys.hasChanges
-        return try storing { () throws(StorageError) in
-            try RangeOperation(
-                request: request, reader: keys.reader,
-                revision: isNewest ? nil : request.revision,
-                header: .inTxn(revision: visibleRevision), splits: false, knownCount: nil
-            ).run()
-        }
+        try RangeOperation.inTxn(
+            request, reader: keys.reader, shown: visibleRevision,
+            newest: keys.hasChanges ? nil : keys.revision)
     }
 }

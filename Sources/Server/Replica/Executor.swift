@@ -2,6 +2,7 @@
 // Belongs here: state shared by all requests, dispatch. Never here: Raft, durability, threads (Replica.swift).
 // Source: design section 3, steps 3 and 4; etcd semantics G2-G4.
 
+internal import Raft
 internal import Storage
 
 /// Who this member is, in every header.
@@ -221,20 +222,15 @@ final class Executor {
 
 /// Picks ids for leases whose client left the choice to the server (L1).
 struct LeaseIDGenerator: Sendable {
-    private var state: UInt64
+    private var generator: SeededGenerator
 
     /// - Parameter seed: differs between starts and members, so that ids do.
     init(seed: UInt64) {
-        state = seed
+        generator = SeededGenerator(seed: seed)
     }
 
-    /// A positive number, well spread (splitmix64).
+    /// A positive number, well spread.
     mutating func next() -> Int64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        mixed ^= mixed >> 31
-        return max(1, Int64(mixed & UInt64(Int64.max)))
+        max(1, Int64(generator.next() & UInt64(Int64.max)))
     }
 }

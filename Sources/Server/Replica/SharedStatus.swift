@@ -1,25 +1,26 @@
 // SharedStatus.swift: the few numbers of the replica that every thread may read.
 // Belongs here: atomics. Never here: anything two of which must agree (that is a read transaction).
 
-internal import Atomics
 internal import Storage
+internal import Synchronization
 
 /// Where the replica stands; written by its loop, read by any thread.
 final class SharedStatus: Sendable {
-    private let atomicTerm = ManagedAtomic<UInt64>(0)
-    private let atomicLeader = ManagedAtomic<UInt64>(0)
-    private let atomicCommitted = ManagedAtomic<UInt64>(0)
-    private let atomicApplied = ManagedAtomic<UInt64>(0)
-    private let atomicReadsLocally = ManagedAtomic<Bool>(false)
-    private let atomicLearner = ManagedAtomic<Bool>(false)
-    private let atomicPending = ManagedAtomic<Int>(0)
-    private let atomicFailed = ManagedAtomic<Int>(0)
-    private let atomicLeases = ManagedAtomic<Int>(0)
-    private let atomicAlarms = ManagedAtomic<UInt8>(0)
-    private let atomicAuthMark = ManagedAtomic<UInt64>(0)
-    private let atomicPages = ManagedAtomic<UInt64>(0)
-    private let atomicHash = ManagedAtomic<UInt64>(0)
-    private let atomicRevisions = [ManagedAtomic<Int64>(1), ManagedAtomic<Int64>(-1)]
+    private let atomicTerm = Atomic<UInt64>(0)
+    private let atomicLeader = Atomic<UInt64>(0)
+    private let atomicCommitted = Atomic<UInt64>(0)
+    private let atomicApplied = Atomic<UInt64>(0)
+    private let atomicReadsLocally = Atomic<Bool>(false)
+    private let atomicLearner = Atomic<Bool>(false)
+    private let atomicPending = Atomic<Int>(0)
+    private let atomicFailed = Atomic<Int>(0)
+    private let atomicLeases = Atomic<Int>(0)
+    private let atomicAlarms = Atomic<UInt8>(0)
+    private let atomicAuthMark = Atomic<UInt64>(0)
+    private let atomicPages = Atomic<UInt64>(0)
+    private let atomicHash = Atomic<UInt64>(0)
+    private let atomicRevision = Atomic<Int64>(1)
+    private let atomicCompacted = Atomic<Int64>(-1)
 
     /// The current term.
     var term: UInt64 {
@@ -78,7 +79,7 @@ final class SharedStatus: Sendable {
     var failedProposals: Int { atomicFailed.load(ordering: .relaxed) }
 
     func countFailedProposals(_ count: Int) {
-        atomicFailed.wrappingIncrement(by: count, ordering: .relaxed)
+        atomicFailed.wrappingAdd(count, ordering: .relaxed)
     }
 
     /// Leases on this member.
@@ -110,16 +111,16 @@ final class SharedStatus: Sendable {
     var databaseHash: UInt64 { atomicHash.load(ordering: .relaxed) }
 
     /// The published revision and the compacted one, for metrics.
-    var revision: Int64 { atomicRevisions[0].load(ordering: .relaxed) }
-    var compactedRevision: Int64 { atomicRevisions[1].load(ordering: .relaxed) }
+    var revision: Int64 { atomicRevision.load(ordering: .relaxed) }
+    var compactedRevision: Int64 { atomicCompacted.load(ordering: .relaxed) }
 
     /// Notes what the published state looks like.
     func publish(_ state: StoreState, freePages: UInt32) {
         let inUse = state.pageCount - min(freePages, state.pageCount)
         atomicPages.store(UInt64(state.pageCount) << 32 | UInt64(inUse), ordering: .relaxed)
         atomicHash.store(state.databaseHash, ordering: .relaxed)
-        atomicRevisions[0].store(max(1, state.header.revision), ordering: .relaxed)
-        atomicRevisions[1].store(
+        atomicRevision.store(max(1, state.header.revision), ordering: .relaxed)
+        atomicCompacted.store(
             state.header.revision == 0 ? -1 : state.header.compactedRevision, ordering: .relaxed)
         alarmKinds = UInt8(truncatingIfNeeded: state.header.spare)
         atomicAuthMark.store(AuthMark(header: state.header).rawValue, ordering: .releasing)

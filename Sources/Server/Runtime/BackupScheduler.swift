@@ -8,16 +8,14 @@ internal import Storage
 
 /// Makes backups on a thread of its own until stopped.
 final class BackupScheduler: @unchecked Sendable {
-    // @unchecked Sendable: `monitor` guards `isStopping`; `thread` belongs to the owner.
+    // @unchecked Sendable: `thread` belongs to the owner.
     private let settings: BackupSettings
     private let clusterID: UInt64
     private let pages: PageStore
     private let metrics: BackupMetrics
     private let logger: Logger
     private let isOwnTurn: @Sendable () -> Bool
-    private let monitor = Monitor()
-    private let changed = MonitorCondition()
-    private var isStopping = false
+    private let stopping = StopSignal()
     private var thread: SystemThread?
 
     private static let lookNanoseconds: UInt64 = 1_000_000_000
@@ -49,10 +47,7 @@ final class BackupScheduler: @unchecked Sendable {
 
     /// Ends the thread; a backup under way is given up.
     func stop() {
-        monitor.lock()
-        isStopping = true
-        changed.signal()
-        monitor.unlock()
+        stopping.give()
         thread?.join()
         thread = nil
     }
@@ -61,12 +56,12 @@ final class BackupScheduler: @unchecked Sendable {
         BackupWriter(
             pages: pages, directory: settings.directory, clusterID: clusterID,
             bytesPerSecond: settings.bytesPerSecond
-        ) { [self] moment in pause(until: moment) }
+        ) { [stopping] moment in stopping.pause(until: moment) }
     }
 
     private func run() {
         var due = firstDue()
-        while pause(until: MonotonicClock.nanoseconds + Self.lookNanoseconds) {
+        while stopping.pause(until: MonotonicClock.nanoseconds + Self.lookNanoseconds) {
             guard LogTimestamp.now().millisecondsSince1970 >= due, isOwnTurn() else { continue }
             let isMade = makeOne()
             let interval = settings.interval.millisecondsClamped
@@ -123,16 +118,6 @@ final class BackupScheduler: @unchecked Sendable {
         logger.error(
             "no backup could be made: it will be tried again",
             metadata: ["directory": "\(settings.directory)", "error": "\(error)"])
-    }
-
-    /// False once the member stops.
-    private func pause(until moment: UInt64) -> Bool {
-        monitor.lock()
-        defer { monitor.unlock() }
-        while !isStopping, MonotonicClock.nanoseconds < moment {
-            changed.wait(monitor, untilNanoseconds: moment)
-        }
-        return !isStopping
     }
 }
 

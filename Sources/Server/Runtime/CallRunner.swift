@@ -52,10 +52,7 @@ final class CallRunner {
     }
 
     /// A call arrived.
-    func start(
-        _ call: any ClientCall, _ method: Method, metadata: CallMetadata,
-        holder: inout AnyObject?
-    ) {
+    func start(_ call: any ClientCall, _ method: Method, metadata: CallMetadata) {
         metrics.methods[method.rawValue].started.increment()
         let version = metadata.clientAPIVersion ?? "unknown"
         if version != lastVersion.name { lastVersion = Self.counters(of: version, metrics) }
@@ -63,16 +60,14 @@ final class CallRunner {
         guard !metadata.hasMalformedClientAPIVersion else {
             return call.finish(EtcdError.invalidClientAPIVersion.status)
         }
-        front.start(call, method, needsLeader: metadata.hasLeader, holder: &holder)
+        front.start(call, method, needsLeader: metadata.hasLeader)
     }
 
     /// A message arrived.
-    func receive(
-        _ call: any ClientCall, _ method: Method, _ message: [UInt8], holder: inout AnyObject?
-    ) {
+    func receive(_ call: any ClientCall, _ method: Method, _ message: [UInt8]) {
         count(method, message)
         observer.received(call, method, message)
-        front.receive(call, method, message, holder: &holder)
+        front.receive(call, method, message)
     }
 
     private func count(_ method: Method, _ message: [UInt8]) {

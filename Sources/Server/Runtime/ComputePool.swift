@@ -2,14 +2,14 @@
 // Belongs here: the bound. Never here: what is computed (Auth/).
 // Wish 31: neither an event loop nor the replica may wait for a hash.
 
-internal import Atomics
 internal import NIOCore
 internal import NIOPosix
+internal import Synchronization
 
 /// Runs work on threads of its own, a bounded number of pieces at a time.
 final class ComputePool: Sendable {
     private let pool: NIOThreadPool
-    private let waiting = ManagedAtomic<Int>(0)
+    private let waiting = Atomic<Int>(0)
 
     init(threads: Int) {
         pool = NIOThreadPool(numberOfThreads: threads)
@@ -21,13 +21,13 @@ final class ComputePool: Sendable {
         _ work: @escaping @Sendable () -> [UInt8]?, on loop: any EventLoop,
         then done: NIOLoopBound<([UInt8]?) -> Void>
     ) -> Bool {
-        guard waiting.loadThenWrappingIncrement(ordering: .relaxed) < AuthLimits.hashesWaitingMax
+        guard waiting.wrappingAdd(1, ordering: .relaxed).oldValue < AuthLimits.hashesWaitingMax
         else {
-            waiting.wrappingDecrement(ordering: .relaxed)
+            waiting.wrappingSubtract(1, ordering: .relaxed)
             return false
         }
-        pool.submit { [waiting] state in
-            defer { waiting.wrappingDecrement(ordering: .relaxed) }
+        pool.submit { [self] state in
+            defer { waiting.wrappingSubtract(1, ordering: .relaxed) }
             guard state == .active else { return }
             let result = work()
             loop.execute { done.value(result) }

@@ -10,14 +10,12 @@ internal import Transport
 
 /// Asks the other founders; the thread ends when a quorum is known, or the node stops.
 final class FounderCheck: @unchecked Sendable {
-    // @unchecked Sendable: `monitor` guards `isStopping`; `thread` belongs to the owner; `client` is set once.
+    // @unchecked Sendable: `thread` belongs to the owner; `client` is set once.
     private let stored: StoredIdentity
     private var client: BootstrapClient
     private let directory: DataDirectory
     private let logger: Logger
-    private let monitor = Monitor()
-    private let changed = MonitorCondition()
-    private var isStopping = false
+    private let stopping = StopSignal()
     /// The fault that was told last; belongs to the thread.
     private var noted: BootstrapError?
     private var thread: SystemThread?
@@ -58,10 +56,7 @@ final class FounderCheck: @unchecked Sendable {
     }
 
     func stop() {
-        monitor.lock()
-        isStopping = true
-        changed.signal()
-        monitor.unlock()
+        stopping.give()
         thread?.join()
     }
 
@@ -84,19 +79,10 @@ final class FounderCheck: @unchecked Sendable {
                     "waiting for the other founders: a quorum of them must run without data too",
                     metadata: ["found": "\(agreeing)", "needed": "\(needed)"])
             }
-            guard pause() else { return false }
+            let next = MonotonicClock.nanoseconds + Self.pauseNanoseconds
+            guard stopping.pause(until: next) else { return false }
         }
         return false
-    }
-
-    private func pause() -> Bool {
-        monitor.lock()
-        defer { monitor.unlock() }
-        if !isStopping {
-            changed.wait(
-                monitor, untilNanoseconds: MonotonicClock.nanoseconds + Self.pauseNanoseconds)
-        }
-        return !isStopping
     }
 
     private func ask(_ other: MemberRow) -> Answer {

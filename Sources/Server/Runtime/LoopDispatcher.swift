@@ -1,10 +1,10 @@
 // LoopDispatcher.swift: carries the replica's messages to the event loops, one wake-up for many messages.
 // Belongs here: mailboxes. Never here: what a message means (Front).
 
-internal import Atomics
 internal import NIOCore
 internal import Raft
 internal import Storage
+internal import Synchronization
 
 /// The mailbox of one event loop.
 final class LoopMailbox: @unchecked Sendable {
@@ -13,8 +13,8 @@ final class LoopMailbox: @unchecked Sendable {
     private let loop: any EventLoop
     private var messages: [LoopMessage] = []
     private var isScheduled = false
-    private let eventBytes = ManagedAtomic<Int>(0)
-    private let events = ManagedAtomic<Int>(0)
+    private let eventBytes = Atomic<Int>(0)
+    private let events = Atomic<Int>(0)
     /// Takes the messages, on the loop; set there before the first is posted.
     var receiver: ((LoopMessage) -> Void)?
 
@@ -31,8 +31,8 @@ final class LoopMailbox: @unchecked Sendable {
     /// Adds messages and wakes the loop if need be.
     func post(_ batch: inout [LoopMessage]) {
         for case .events(let batch) in batch {
-            eventBytes.wrappingIncrement(by: batch.byteCount, ordering: .relaxed)
-            events.wrappingIncrement(by: batch.events.count, ordering: .relaxed)
+            eventBytes.wrappingAdd(batch.byteCount, ordering: .relaxed)
+            events.wrappingAdd(batch.events.count, ordering: .relaxed)
         }
         monitor.lock()
         if messages.isEmpty {
@@ -57,8 +57,8 @@ final class LoopMailbox: @unchecked Sendable {
         taken.reverse()
         while let message = taken.popLast() {
             if case .events(let batch) = message {
-                eventBytes.wrappingDecrement(by: batch.byteCount, ordering: .relaxed)
-                events.wrappingDecrement(by: batch.events.count, ordering: .relaxed)
+                eventBytes.wrappingSubtract(batch.byteCount, ordering: .relaxed)
+                events.wrappingSubtract(batch.events.count, ordering: .relaxed)
             }
             receiver?(message)
         }

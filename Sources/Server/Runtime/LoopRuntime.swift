@@ -84,16 +84,13 @@ final class LoopRPCHandler: RPCHandler {
     }
 
     func start(_ call: RPCCall) {
-        calls.start(
-            call, methods[call.methodIndex], metadata: call.metadata, holder: &call.context)
+        calls.start(call, methods[call.methodIndex], metadata: call.metadata)
     }
 
     func received(_ call: RPCCall, _ message: [UInt8]) {
         guard call.isOpen else { return }
         environment.isInTurn = true
-        var holder = call.context
-        calls.receive(call, methods[call.methodIndex], message, holder: &holder)
-        if call.isOpen { call.context = holder }
+        calls.receive(call, methods[call.methodIndex], message)
     }
 
     func sent(_ call: RPCCall) {

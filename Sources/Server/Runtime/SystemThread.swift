@@ -1,8 +1,8 @@
 // SystemThread.swift: a thread of the system.
 // Belongs here: starting one and waiting for its end. Never here: what runs on it.
 
-internal import Atomics
 internal import Glibc
+internal import Synchronization
 
 /// A thread that runs one piece of code.
 ///
@@ -10,7 +10,7 @@ internal import Glibc
 final class SystemThread: @unchecked Sendable {
     // @unchecked Sendable: `handle` is written once in the initialiser.
     private let handle: pthread_t
-    private let isJoined = ManagedAtomic(false)
+    private let isJoined = Atomic<Bool>(false)
 
     private final class Body: Sendable {
         let run: @Sendable () -> Void

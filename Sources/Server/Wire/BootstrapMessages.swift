@@ -4,21 +4,12 @@
 // has the form that clients know.
 
 /// Asks who the members are.
-struct BootstrapRequest: WireMessage, Hashable {
+struct BootstrapRequest: FieldMessage, Hashable {
     /// The id that the asker would use or once used; 0 for none.
     var memberID: UInt64 = 0
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: memberID = try reader.uint64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.uint64(1, memberID)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &memberID)
     }
 }
 

@@ -14,26 +14,13 @@ struct WireMember: Hashable, Sendable {
     var isLearner = false
 }
 
-extension WireMember: WireMessage {
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: id = try reader.uint64(field)
-            case 2: name = try reader.string(field)
-            case 3: peerURLs.append(try reader.string(field))
-            case 4: clientURLs.append(try reader.string(field))
-            case 5: isLearner = try reader.bool(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.uint64(1, id)
-        writer.string(2, name)
-        for url in peerURLs { writer.string(3, url, keepsDefault: true) }
-        for url in clientURLs { writer.string(4, url, keepsDefault: true) }
-        writer.bool(5, isLearner)
+extension WireMember: FieldMessage {
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &id)
+        try fields.field(2, &name)
+        try fields.field(3, &peerURLs)
+        try fields.field(4, &clientURLs)
+        try fields.field(5, &isLearner)
     }
 }
 

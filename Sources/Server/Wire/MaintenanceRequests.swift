@@ -3,7 +3,7 @@
 // Source: messages.tsv, packages etcdserverpb and grpc.health.v1.
 
 /// The kind of an alarm; a number this version does not know is kept.
-struct AlarmType: RawRepresentable, Hashable, Sendable {
+struct AlarmType: OpenEnum {
     let rawValue: Int32
     static let none = AlarmType(rawValue: 0)
     static let noSpace = AlarmType(rawValue: 1)
@@ -13,7 +13,7 @@ struct AlarmType: RawRepresentable, Hashable, Sendable {
 /// Lists, raises or clears alarms (etcd rpc.proto, AlarmRequest).
 struct AlarmRequest: WireMessage, Hashable {
     /// What to do; a number this version does not know is kept.
-    struct Action: RawRepresentable, Hashable, Sendable {
+    struct Action: OpenEnum {
         let rawValue: Int32
         static let get = Action(rawValue: 0)
         static let activate = Action(rawValue: 1)
@@ -55,45 +55,27 @@ struct HashRequest: EmptyWireMessage, Hashable {}
 struct SnapshotRequest: EmptyWireMessage, Hashable {}
 
 /// Asks for a hash over the history up to a revision (etcd rpc.proto, HashKVRequest).
-struct HashKVRequest: WireMessage, Hashable {
+struct HashKVRequest: FieldMessage, Hashable {
     var revision: Int64 = 0
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: revision = try reader.int64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.int64(1, revision)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &revision)
     }
 }
 
 /// Hands leadership to another member (etcd rpc.proto, MoveLeaderRequest).
-struct MoveLeaderRequest: WireMessage, Hashable {
+struct MoveLeaderRequest: FieldMessage, Hashable {
     var targetID: UInt64 = 0
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: targetID = try reader.uint64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.uint64(1, targetID)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &targetID)
     }
 }
 
 /// Prepares the cluster for an older version (etcd rpc.proto, DowngradeRequest).
 struct DowngradeRequest: WireMessage, Hashable {
     /// What to do; a number this version does not know is kept.
-    struct Action: RawRepresentable, Hashable, Sendable {
+    struct Action: OpenEnum {
         let rawValue: Int32
         static let validate = Action(rawValue: 0)
         static let enable = Action(rawValue: 1)
@@ -120,20 +102,11 @@ struct DowngradeRequest: WireMessage, Hashable {
 }
 
 /// Asks whether a service is serving (grpc health.proto, HealthCheckRequest).
-struct HealthCheckRequest: WireMessage, Hashable {
+struct HealthCheckRequest: FieldMessage, Hashable {
     /// The service's name; empty means the whole server.
     var service = ""
 
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: service = try reader.string(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    func encode(into writer: inout ProtoWriter) {
-        writer.string(1, service)
+    mutating func visit<Fields: FieldVisitor>(_ fields: inout Fields) throws(Fields.Failure) {
+        try fields.field(1, &service)
     }
 }

@@ -26,6 +26,8 @@ struct ProtoReader: Sendable {
     private var end: Int
     private var depth = 0
     private var itemsLeft = WireLimits.repeatedMessagesMax
+    /// The tag whose value is to be read next, while the fields of a message are visited (FieldVisitor.swift).
+    var pending: FieldTag?
 
     init(_ bytes: [UInt8]) {
         precondition(bytes.count <= WireLimits.messageBytesMax, "message of \(bytes.count) bytes")

@@ -2,42 +2,6 @@
 // Belongs here: as many fields as it looks at. Never here: writing them (the Responses files).
 // Source: messages.tsv, packages etcdserverpb and mvccpb.
 
-/// One key as an answer shows it (etcd kv.proto, KeyValue).
-struct StoredKey: WireDecodable {
-    var key = Bytes()
-    var createRevision: Int64 = 0
-    var modRevision: Int64 = 0
-    var version: Int64 = 0
-    var value = Bytes()
-    var lease: Int64 = 0
-
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 1: key = try reader.bytes(field)
-            case 2: createRevision = try reader.int64(field)
-            case 3: modRevision = try reader.int64(field)
-            case 4: version = try reader.int64(field)
-            case 5: value = try reader.bytes(field)
-            case 6: lease = try reader.int64(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-
-    /// Lends the key as it is written.
-    func withView(_ body: (KeyValueView) -> Void) {
-        key.withUnsafeBytes { key in
-            value.withUnsafeBytes { value in
-                body(
-                    KeyValueView(
-                        key: key, createRevision: createRevision, modRevision: modRevision,
-                        version: version, value: value, lease: lease))
-            }
-        }
-    }
-}
-
 /// An answer of which only the header counts.
 struct HeaderAnswer: WireDecodable {
     var header = ResponseHeader()
@@ -55,7 +19,7 @@ struct HeaderAnswer: WireDecodable {
 /// The answer of Range.
 struct RangeAnswer: WireDecodable {
     var header = ResponseHeader()
-    var kvs: [StoredKey] = []
+    var kvs: [WireKeyValue] = []
     var count: Int64 = 0
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
@@ -92,7 +56,7 @@ struct TxnAnswer: WireDecodable {
 
     /// The answer of one operation; `kvs` is empty unless it was a range.
     struct Operation: WireDecodable {
-        var kvs: [StoredKey] = []
+        var kvs: [WireKeyValue] = []
 
         mutating func merge(from reader: inout ProtoReader) throws(WireError) {
             while let field = try reader.nextField() {
@@ -130,7 +94,7 @@ struct WatchAnswer: WireDecodable {
     /// A change of one key.
     struct Event: WireDecodable {
         var isDelete = false
-        var kv = StoredKey()
+        var kv = WireKeyValue()
 
         mutating func merge(from reader: inout ProtoReader) throws(WireError) {
             while let field = try reader.nextField() {

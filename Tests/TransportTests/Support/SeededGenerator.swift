@@ -1,0 +1,12 @@
+// SeededGenerator.swift: chance that comes back the same.
+// Belongs here: the generator. Never here: what is drawn (the tests).
+
+/// The same numbers at every run (Knuth's MMIX constants).
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ (state >> 33)
+    }
+}
