@@ -24,6 +24,7 @@ final class MemberLoop: LoopEnvironment {
     private let index: Int
     private var dice: Dice
     private var outgoing: [ReplicaRequest] = []
+    private(set) var turn: UInt64 = 0
     private var isFlushScheduled = false
     private(set) var eventBytesWaiting = 0
     private var services: Front?
@@ -102,6 +103,7 @@ final class MemberLoop: LoopEnvironment {
 
     private func flush() {
         isFlushScheduled = false
+        turn += 1
         let batch = outgoing
         outgoing = []
         guard let process, !batch.isEmpty, !process.add(batch) else { return }

@@ -23,6 +23,7 @@ final class FakeLoop: LoopEnvironment {
     private var timers: [(due: Tick, body: () -> Void)] = []
     /// Requests for the replica that nobody took yet.
     private(set) var submitted: [ReplicaRequest] = []
+    private(set) var turn: UInt64 = 0
     /// Whether the replica's queue has no room.
     var isQueueFull = false
     var wallClockSeconds: Int64 = 1_000_000
@@ -67,6 +68,7 @@ final class FakeLoop: LoopEnvironment {
 
     func takeSubmitted() -> [ReplicaRequest] {
         defer { submitted = [] }
+        turn += 1
         return submitted
     }
 }

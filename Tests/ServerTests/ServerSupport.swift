@@ -333,6 +333,7 @@ final class NoEnvironment: LoopEnvironment {
     var now: Tick { Tick(milliseconds: 0) }
     var nonce: UInt64 { 0 }
     var wallClockSeconds: Int64 { 0 }
+    var turn: UInt64 { 0 }
     func compute(
         _ work: @escaping @Sendable () -> [UInt8]?, then done: @escaping ([UInt8]?) -> Void
     ) -> Bool { false }

@@ -68,7 +68,7 @@ final class Front {
     private var reads: ReadBatcher
     private var isSweeping = false
     private var leaderWatch = LeaderWatch()
-    /// When the question for a read index that is under way was asked.
+    /// When the newest question for a read index was asked.
     private var askedReadIndex = Tick(milliseconds: 0)
     var counts = CountCache()
     /// Reads that wait for a free reader.
@@ -298,7 +298,7 @@ final class Front {
                     call.finish(error.status)
                 }
             }, deadline: requestDeadline)
-        if let ticket = reads.add(waiting) { ask(ticket) }
+        if let ticket = reads.add(waiting, turn: context.environment.turn) { ask(ticket) }
         sweepLater()
     }
 
@@ -328,9 +328,7 @@ final class Front {
             }
         case .failure(let ticket, let status) where ReadBatcher.owns(ticket):
             context.status.counts.failedReadIndexes.add(1)
-            let (failed, next) = reads.take(ticket)
-            for read in failed where read.call.isOpen { read.call.finish(status) }
-            if let next { ask(next) }
+            for read in reads.take(ticket) where read.call.isOpen { read.call.finish(status) }
         case .failure(let ticket, let status):
             guard let (call, _) = table.take(ticket), call.isOpen else { return }
             call.finish(status)
@@ -339,9 +337,7 @@ final class Front {
             if waited >= LoopCounts.slowReadIndexMilliseconds {
                 context.status.counts.slowReadIndexes.add(1)
             }
-            let (ready, next) = reads.take(ticket)
-            if let next { ask(next) }
-            for read in ready { read.run() }
+            for read in reads.take(ticket) { read.run() }
         }
     }
 

@@ -29,6 +29,8 @@ protocol LoopEnvironment: AnyObject {
     func later(_ body: @escaping () -> Void)
     /// Runs `body` on this loop after a delay.
     func after(milliseconds: UInt64, _ body: @escaping () -> Void)
+    /// Requests submitted under the same number reach the replica together, and it has none of them yet.
+    var turn: UInt64 { get }
     /// Queues a request for the replica; false if its queue is full.
     func submit(_ request: ReplicaRequest) -> Bool
 }

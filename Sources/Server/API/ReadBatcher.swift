@@ -6,7 +6,7 @@ internal import Transport
 
 /// Reads that wait until local state is known to be new enough; confined to an event loop.
 ///
-/// One question at a time: what comes while it is under way shares the next.
+/// A question for what comes in one turn; the replica gathers the questions of all loops (`Gather`).
 struct ReadBatcher {
     /// A call that reads once it may.
     struct Read {
@@ -18,49 +18,59 @@ struct ReadBatcher {
     /// No call has this slot, so answers for a question meet no call.
     private static let slot = UInt32.max
 
+    /// Reads that share a question.
+    private struct Group {
+        let number: UInt32
+        /// In which the question is handed over, so that more may join it until then.
+        let turn: UInt64
+        var reads: [Read]
+    }
+
     private let loop: Int32
-    private var asked: [Read] = []
-    private var joining: [Read] = []
-    private var round: UInt32 = 0
-    private var isUnderway = false
+    private var groups: [Group] = []
+    private var lastNumber: UInt32 = 0
+    /// Reads that wait.
+    private(set) var count = 0
 
     init(loop: Int32) {
         self.loop = loop
     }
 
-    /// Reads that wait.
-    var count: Int { asked.count + joining.count }
-
     static func owns(_ ticket: CallTicket) -> Bool { ticket.slot == slot }
 
-    /// Adds a read; returns the ticket to ask under unless a question is under way.
-    mutating func add(_ read: Read) -> CallTicket? {
-        joining.append(read)
-        return isUnderway ? nil : begin()
+    /// Adds a read; returns the ticket to ask under unless this turn's question is asked already.
+    mutating func add(_ read: Read, turn: UInt64) -> CallTicket? {
+        count += 1
+        if let last = groups.indices.last, groups[last].turn == turn {
+            groups[last].reads.append(read)
+            return nil
+        }
+        lastNumber &+= 1
+        groups.append(Group(number: lastNumber, turn: turn, reads: [read]))
+        return CallTicket(loop: loop, slot: Self.slot, generation: lastNumber)
     }
 
-    /// Takes the reads that a question was asked for, and the ticket for the next question.
-    mutating func take(_ ticket: CallTicket) -> (reads: [Read], next: CallTicket?) {
-        guard isUnderway, ticket.generation == round else { return ([], nil) }
-        let ready = asked
-        asked = []
-        isUnderway = false
-        return (ready, joining.isEmpty ? nil : begin())
+    /// Takes the reads that a question was asked for.
+    mutating func take(_ ticket: CallTicket) -> [Read] {
+        guard let place = groups.firstIndex(where: { $0.number == ticket.generation }) else {
+            return []
+        }
+        let ready = groups.remove(at: place).reads
+        count -= ready.count
+        return ready
     }
 
     /// The reads whose time is over, which then wait no more.
     mutating func takeOverdue(now: Tick) -> [Read] {
         guard count > 0 else { return [] }
-        let overdue = (asked + joining).filter { $0.deadline <= now }
-        asked.removeAll { $0.deadline <= now }
-        joining.removeAll { $0.deadline <= now }
+        var overdue: [Read] = []
+        for place in groups.indices {
+            overdue += groups[place].reads.filter { $0.deadline <= now }
+            groups[place].reads.removeAll { $0.deadline <= now }
+        }
+        count -= overdue.count
+        // The answer to a question that nobody waits for any more may come all the same.
+        groups.removeAll { $0.reads.isEmpty }
         return overdue
-    }
-
-    private mutating func begin() -> CallTicket {
-        isUnderway = true
-        round &+= 1
-        swap(&asked, &joining)
-        return CallTicket(loop: loop, slot: Self.slot, generation: round)
     }
 }

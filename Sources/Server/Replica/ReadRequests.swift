@@ -35,6 +35,7 @@ struct ReadRequests {
     private var indexed: [(index: UInt64, waiters: [ReadWaiter])] = []
     private var counter: UInt64
     private var pausedUntil = Tick(milliseconds: 0)
+    private(set) var gather = Gather()
 
     /// - Parameter seed: differs between starts, so that no context is ever used twice.
     init(seed: UInt64) {
@@ -44,17 +45,18 @@ struct ReadRequests {
     /// Whether as many rounds are under way as may be.
     var isAsking: Bool { asked.count >= ReplicaLimits.readRoundsMax }
 
-    /// Whether reads wait to be asked for.
-    var hasWaiting: Bool { !waiting.isEmpty }
+    /// How many reads wait to be asked for.
+    var waitingCount: Int { waiting.count }
 
     mutating func add(_ waiter: ReadWaiter) { waiting.append(waiter) }
 
     /// A fresh context for everything that waits; nil if nothing does, or enough is under way.
     mutating func ask(now: Tick) -> ReadContext? {
-        guard !waiting.isEmpty, asked.count < ReplicaLimits.readRoundsMax, now >= pausedUntil else {
-            return nil
-        }
+        guard !waiting.isEmpty, asked.count < ReplicaLimits.readRoundsMax, now >= pausedUntil,
+            !gather.holds(waiting.count, now: now)
+        else { return nil }
         counter += 1
+        gather.sent(waiting.count)
         let context = ReadContext(counter)
         asked.append(Asked(context: context, waiters: waiting, since: now))
         waiting = []
@@ -62,8 +64,9 @@ struct ReadRequests {
     }
 
     /// Notes the index of a context; one that was given up meanwhile is passed over.
-    mutating func resolve(_ context: ReadContext, index: UInt64) {
+    mutating func resolve(_ context: ReadContext, index: UInt64, now: Tick) {
         guard let place = asked.firstIndex(where: { $0.context == context }) else { return }
+        gather.answered(now: now)
         indexed.append((index, asked.remove(at: place).waiters))
     }
 

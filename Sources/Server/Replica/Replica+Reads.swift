@@ -17,7 +17,9 @@ extension Replica {
     }
 
     func noteReads(_ effects: Effects) {
-        for read in effects.readStates { reads.resolve(read.context, index: read.index.rawValue) }
+        for read in effects.readStates {
+            reads.resolve(read.context, index: read.index.rawValue, now: now)
+        }
         for context in effects.readsFailed {
             reads.failed(context, pause: now.advanced(milliseconds: settings.tickMilliseconds))
         }

@@ -87,14 +87,16 @@ struct ReplicaSettings: Sendable {
 /// Requests that need not wake the replica.
 enum Gathering {
     case nothing
-    /// Questions for a read index: one is under way, and they will share the next.
-    case reads
+    /// Questions for a read index, as long as there are so few: one is under way, or they are about to share the
+    /// next.
+    case reads(below: Int)
     case everything
 
-    func holds(isForReadsOnly: Bool) -> Bool {
+    /// - Parameter count: requests that wait.
+    func holds(_ count: Int, isForReadsOnly: Bool) -> Bool {
         switch self {
         case .nothing: false
-        case .reads: isForReadsOnly
+        case .reads(let limit): isForReadsOnly && count < limit
         case .everything: true
         }
     }
@@ -350,8 +352,11 @@ final class Replica {
         let soon = isWaiting ? now.advanced(milliseconds: settings.tickMilliseconds) : nil
         let tick = nextTick.advanced(
             milliseconds: UInt64(node.ticksUntilDue - 1) * settings.tickMilliseconds)
-        guard let tip else { return min(tick, soon ?? tick) }
+        // What gathers may be waiting outside still.
+        let gathered = reads.gather.until > now ? reads.gather.until : nil
+        guard let tip else { return [tick, soon, gathered].compactMap { $0 }.min() }
         return [
+            gathered,
             tip.executor.leases.nextDeadline.map { max($0, background.nextLeaseCheck) },
             tip.executor.logins.nextDeadline.map { max($0, background.nextLoginCheck) },
             background.nextWake, isAlone ? nil : tick, soon,
@@ -361,7 +366,7 @@ final class Replica {
 
     /// Whether something waits that is tried again from time to time.
     private var isWaiting: Bool {
-        damage != nil || reads.hasWaiting || !lateLoads.isEmpty || isPaced && !backlog.isEmpty
+        damage != nil || reads.waitingCount > 0 || !lateLoads.isEmpty || isPaced && !backlog.isEmpty
             || (tip == nil && (!backlog.isEmpty || !forwards.maySend(now: now)))
     }
 
@@ -373,7 +378,11 @@ final class Replica {
         if tip == nil ? !forwards.maySend(now: now) : inFlight.count >= window {
             return .everything
         }
-        return reads.isAsking ? .reads : .nothing
+        if reads.isAsking { return .reads(below: .max) }
+        if reads.gather.holds(reads.waitingCount, now: now) {
+            return .reads(below: reads.gather.wanted - reads.waitingCount)
+        }
+        return .nothing
     }
 
     // MARK: requests

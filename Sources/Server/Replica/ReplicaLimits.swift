@@ -64,6 +64,11 @@ enum ReplicaLimits {
     /// After this a read index is asked for anew, as its question or answer was lost; in milliseconds.
     static let readRetryMilliseconds: UInt64 = 500
 
+    /// Groups of fewer requests never wait for more (`Gather`).
+    static let gatheringMin = 4
+    /// The longest that a group waits for more, in milliseconds; on average half of it.
+    static let gatheringMilliseconds: UInt64 = 1
+
     /// Bytes of events handed to one event loop and not yet taken; beyond, it reads them from the store.
     static let eventBytesPerLoopMax = 32 << 20
 

@@ -12,6 +12,7 @@ final class NIOLoopEnvironment: LoopEnvironment {
     private let inbox: ReplicaInbox
     private let pool: ComputePool
     private var outgoing: [ReplicaRequest] = []
+    private(set) var turn: UInt64 = 0
     private var isFlushScheduled = false
     /// Set while the transport hands in what it read: its end of turn flushes.
     var isInTurn = false
@@ -63,6 +64,7 @@ final class NIOLoopEnvironment: LoopEnvironment {
     func flush() {
         isFlushScheduled = false
         isInTurn = false
+        turn += 1
         guard !outgoing.isEmpty else { return }
         inbox.add(&outgoing)
         guard !outgoing.isEmpty else { return }

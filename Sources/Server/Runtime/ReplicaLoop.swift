@@ -113,7 +113,8 @@ final class ReplicaInbox: @unchecked Sendable {
             }
             requestBytes += bytes
         }
-        unlockAndWake(unless: gathering.holds(isForReadsOnly: isForReadsOnly))
+        unlockAndWake(
+            unless: gathering.holds(requests.count, isForReadsOnly: isForReadsOnly))
     }
 
     /// Adds a message of another member; it is dropped if too many bytes wait, and will be sent again.
@@ -164,7 +165,9 @@ final class ReplicaInbox: @unchecked Sendable {
         self.gathering = gathering
         isTurning =
             !news.isEmpty
-            || requests.contains { !gathering.holds(isForReadsOnly: $0.isReadIndex) }
+            || requests.contains {
+                !gathering.holds(requests.count, isForReadsOnly: $0.isReadIndex)
+            }
         return isTurning
     }
 }

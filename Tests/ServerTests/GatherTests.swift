@@ -1,0 +1,97 @@
+// GatherTests.swift: reads that wait for others to share their question, and for how long.
+// Belongs here: the rule and the batcher by themselves. Never here: replicas (ReplicaTests.swift).
+
+import Storage
+import Testing
+import Transport
+
+@testable import Server
+
+@Suite("gathering of reads")
+struct GatherTests {
+    private func tick(_ milliseconds: UInt64) -> Tick { Tick(milliseconds: milliseconds) }
+
+    @Test("few readers never wait for others")
+    func few() {
+        var gather = Gather()
+        gather.sent(ReplicaLimits.gatheringMin - 1)
+        gather.answered(now: tick(10))
+        #expect(!gather.holds(1, now: tick(10)))
+    }
+
+    @Test("many are waited for until three quarters are there, or the time is over")
+    func many() {
+        var gather = Gather()
+        gather.sent(20)
+        #expect(!gather.holds(1, now: tick(10)), "nothing was answered yet")
+        gather.answered(now: tick(10))
+        #expect(gather.holds(14, now: tick(10)))
+        #expect(!gather.holds(15, now: tick(10)))
+        #expect(!gather.holds(1, now: tick(10 + ReplicaLimits.gatheringMilliseconds)))
+    }
+
+    @Test("a group that waited in vain is small, and the next one does not wait")
+    func fewer() {
+        var gather = Gather()
+        gather.sent(20)
+        gather.answered(now: tick(10))
+        gather.sent(1)
+        gather.answered(now: tick(12))
+        #expect(!gather.holds(1, now: tick(12)))
+    }
+
+    @Test("a round that was asked with many readers holds the next until they are back")
+    func rounds() throws {
+        var reads = ReadRequests(seed: 1)
+        for _ in 0..<8 { reads.add(.reader(.replica)) }
+        let first = try #require(reads.ask(now: tick(5)))
+        reads.add(.reader(.replica))
+        #expect(reads.ask(now: tick(5)) == nil, "one round at a time")
+        reads.resolve(first, index: 3, now: tick(6))
+        #expect(reads.ask(now: tick(6)) == nil, "the readers of the first round are about to be back")
+        for _ in 0..<5 { reads.add(.reader(.replica)) }
+        #expect(reads.ask(now: tick(6)) != nil)
+        #expect(reads.release(applied: 3).count == 8)
+    }
+
+    @Test("a round that waits goes when its time is over, however few are there")
+    func late() throws {
+        var reads = ReadRequests(seed: 1)
+        for _ in 0..<8 { reads.add(.reader(.replica)) }
+        reads.resolve(try #require(reads.ask(now: tick(5))), index: 3, now: tick(6))
+        reads.add(.reader(.replica))
+        #expect(reads.ask(now: tick(6)) == nil)
+        #expect(reads.ask(now: reads.gather.until) != nil)
+    }
+
+    @Test("reads of one turn share a question, and those of the next have their own")
+    func batcher() throws {
+        var batcher = ReadBatcher(loop: 3)
+        func read() -> ReadBatcher.Read {
+            ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(100))
+        }
+        let first = try #require(batcher.add(read(), turn: 1))
+        #expect(batcher.add(read(), turn: 1) == nil)
+        let second = try #require(batcher.add(read(), turn: 2))
+        #expect(batcher.count == 3)
+        #expect(batcher.take(second).count == 1)
+        #expect(batcher.take(first).count == 2)
+        #expect(batcher.take(first).isEmpty, "an answer counts once")
+        #expect(batcher.count == 0)
+    }
+
+    @Test("an overdue read is given up, and a late answer to its question finds nobody")
+    func overdue() throws {
+        var batcher = ReadBatcher(loop: 3)
+        let ticket = try #require(
+            batcher.add(
+                ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(100)), turn: 1))
+        #expect(batcher.takeOverdue(now: tick(99)).isEmpty)
+        #expect(batcher.takeOverdue(now: tick(100)).count == 1)
+        #expect(batcher.take(ticket).isEmpty)
+        // The turn is not over: the question that was asked in it is gone, so a read needs a new one.
+        #expect(
+            batcher.add(
+                ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(200)), turn: 1) != nil)
+    }
+}
