@@ -51,9 +51,10 @@ public struct PlantedBug: Sendable {
             (["quorumOfOldMembers"], ["members"]),
             (["pageChecksumIgnored"], ["corruption"]),
             (["snapshotNotProved"], ["corruption", "snapshot"]),
-            (["recoveryWithoutIntent"], ["compaction", "snapshot"]),
+            (["recoveryWithoutIntent"], ["single"]),
             (["tipNotCut"], ["kv", "snapshot", "elections"]),
-            (["orphanAnswered", "readJoinsRound"], ["kv", "elections"]),
+            (["orphanAnswered"], ["kv", "elections"]),
+            (["readJoinsRound"], ["elections"]),
             (["forwardedTwice"], ["kv"]),
             (
                 [
@@ -83,7 +84,7 @@ public struct PlantedBug: Sendable {
             ),
             (
                 "commitPastMatch",
-                "A follower commits its own entries that the leader has not matched."
+                "A follower takes over the commit index of an append before it compares the logs."
             ),
             ("conflictKept", "An entry that conflicts with the leader's stays."),
             (
@@ -132,7 +133,7 @@ public struct PlantedBug: Sendable {
             ("compactsOneMore", "A compaction forgets one revision too many."),
             (
                 "orphanAnswered",
-                "A batch of a lost leadership is answered though another took its place."
+                "Batches of a lost leadership are answered though others took their place."
             ),
             ("localRead", "A linearizable read asks nobody."),
             ("compareOff", "\"Greater\" lets equal pass."),
