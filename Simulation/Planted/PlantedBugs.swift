@@ -57,6 +57,9 @@ public struct PlantedBug: Sendable {
             (["readJoinsRound"], ["elections"]),
             (["forwardedTwice"], ["kv"]),
             (
+                ["permissionOfOldRevision", "rangeEndIgnored", "nestedTxnUnchecked"], ["auth"]
+            ),
+            (
                 [
                     "leaseHalved", "leaseRenewalIgnored", "leaseKeysForgotten",
                     "leaseEndsWithLeader",
@@ -141,6 +144,15 @@ public struct PlantedBug: Sendable {
             ("leaseEndsWithLeader", "A new leader lets every lease run out at once."),
             ("followerSkipsEvents", "A follower hands on the events of the newest revision alone."),
             ("watchFilterIgnored", "A watch gets the kinds of changes that it did not want."),
+            (
+                "permissionOfOldRevision",
+                "Access is decided by the permissions from before the batch."
+            ),
+            ("rangeEndIgnored", "A range that begins within a permission may end anywhere."),
+            (
+                "nestedTxnUnchecked",
+                "What a nested transaction does is not held against permissions."
+            ),
         ]
     #endif
 }

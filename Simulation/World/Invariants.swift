@@ -22,6 +22,7 @@ final class Invariants {
         var term: UInt64 = 0
         var commit: UInt64 = 0
         var applied: UInt64 = 0
+        var authRevision: UInt64 = 0
         var last: UInt64 = 0
         var checked: UInt64 = 0
     }
@@ -59,6 +60,7 @@ final class Invariants {
         records[place].leading = (0, 0, nil)
         records[place].commit = 0
         records[place].applied = 0
+        records[place].authRevision = 0
         records[place].last = 0
         records[place].checked = 0
         guard !process.node.disk.isSpoiled else { return }
@@ -236,6 +238,14 @@ final class Invariants {
     private func checkPages(_ process: MemberProcess) {
         let state = process.store.pages.committedState
         guard state.index > 0 else { return }
+        let authRevision = AuthMark(header: state.header).revision
+        if authRevision < records[process.node.place].authRevision {
+            world.fail(
+                "auth revisions only grow",
+                "\(process.node.name) went from auth revision "
+                    + "\(records[process.node.place].authRevision) to \(authRevision)")
+        }
+        records[process.node.place].authRevision = authRevision
         note(state.databaseHash, of: state.index, in: &pages, process.node.place) { other in
             world.fail(
                 "equal pages at equal index",

@@ -59,6 +59,10 @@ final class Executor {
     let loginTable: AuthTokenTable
     /// Users, roles and permissions as stored.
     var auth: AuthState
+    #if SIMULATION
+        /// The same as it was when the open batch began.
+        private(set) var authOfBatch: AuthState?
+    #endif
     var logins: LoginClock
     var leases: LeaseClock
     var leaseIDs: LeaseIDGenerator
@@ -144,6 +148,9 @@ final class Executor {
         logIndex: UInt64 = 0
     ) {
         self.logIndex = logIndex
+        #if SIMULATION
+            authOfBatch = auth
+        #endif
         events = recordsEvents ? [] : nil
         self.now = now
         self.term = term
