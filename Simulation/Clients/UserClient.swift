@@ -117,8 +117,10 @@ final class UserClient: SimulatedClient {
             let read = TxnStep.range(RangeRead(span))
             ask(
                 grant, .readWrite,
-                .txn(Txn(compares: [condition], success: [.put(put(grant)), read], failure: [read]))
-            )
+                .txn(
+                    Txn(
+                        compares: [condition], success: [.put(put(grant)), read],
+                        failure: [read])))
         case 7:
             let inner = Txn(success: [.put(put(grant))])
             ask(grant, .write, .txn(Txn(success: [.txn(inner)])))

@@ -202,7 +202,8 @@ final class Invariants {
         guard !isCounted else { return }
         world.fail(
             "a quorum commits",
-            "\(process.node.name) commits entry \(commit.rawValue), which no quorum of its members has")
+            "\(process.node.name) commits entry \(commit.rawValue), which no quorum of its members has"
+        )
     }
 
     /// Whether a voter has said to have what a leader commits; one that was replaced since is believed.
