@@ -223,6 +223,7 @@ final class Invariants {
         guard commit > records[place].checked else { return }
         let first = max(records[place].checked, replica.node.memoryBase.index.rawValue) + 1
         records[place].checked = max(commit, records[place].checked)
+        newest = max(newest, commit)
         guard first <= commit else { return }
         for index in first...commit {
             let entry = replica.node.entry(at: LogIndex(index))
@@ -233,7 +234,6 @@ final class Invariants {
                         + "differs from that of n\(other)")
             }
         }
-        newest = max(newest, commit)
     }
 
     private func checkPages(_ process: MemberProcess) {
