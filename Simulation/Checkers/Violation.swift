@@ -44,6 +44,8 @@ package struct Violation: Hashable, Sendable, CustomStringConvertible {
         case leaseLost = "lease-lost"
         /// A lease that is used though it is gone.
         case leaseDead = "lease-dead"
+        /// A user was served without permission, or refused with one (A5-A8).
+        case access
         /// An acknowledged write that the final content does not show.
         case durability
         /// Two members that differ where they must be equal.

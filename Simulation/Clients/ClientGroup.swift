@@ -26,6 +26,8 @@ final class ClientGroup {
     private var sweepAt = 256
     /// What clients asked, were told and saw.
     var history = History()
+    /// Permissions, and what users asked for under them.
+    var grants = GrantHistory()
     /// Operations that ended with an answer.
     private(set) var answered = 0
     /// The newest revision that any client has heard of.
@@ -53,10 +55,20 @@ final class ClientGroup {
                 for _ in 0..<workload["clients"] {
                     add(LeaseClient(world: world, number: clients.count, workload: workload))
                 }
+            case .auth: addUsers(workload)
             case .compact:
                 add(CompactClient(world: world, number: clients.count, workload: workload))
             }
         }
+    }
+
+    private func addUsers(_ workload: Workload) {
+        let users = (0..<Int(workload["users"])).map { user in
+            UserClient(
+                world: world, client: clients.count + user, user: user, workload: workload)
+        }
+        users.forEach(add)
+        add(AdminClient(world: world, workload: workload, users: users))
     }
 
     func add(_ client: any SimulatedClient) {
@@ -82,13 +94,14 @@ final class ClientGroup {
 
     // MARK: calls
 
-    /// Opens a call on a member.
+    /// Opens a call on a member; without a token it is the administrator's.
     func call(
-        _ place: Int, _ method: Method, _ message: [UInt8],
+        _ place: Int, _ method: Method, _ message: [UInt8], token: String? = nil,
         onMessage: @escaping ([UInt8]) -> Void, onEnd: @escaping (RPCStatus) -> Void
     ) -> SimulatedCall {
         let call = SimulatedCall(
-            world: world, place: place, method: method, onMessage: onMessage, onEnd: onEnd)
+            world: world, place: place, method: method, token: token, onMessage: onMessage,
+            onEnd: onEnd)
         if calls.count >= sweepAt {
             calls.removeAll { !$0.isListening && !$0.isOpen }
             sweepAt = max(256, 2 * calls.count)
@@ -100,12 +113,12 @@ final class ClientGroup {
 
     /// Calls a unary method; the end comes once, with the message if there was one.
     func ask(
-        _ place: Int, _ method: Method, _ message: [UInt8], timeout: UInt64,
+        _ place: Int, _ method: Method, _ message: [UInt8], timeout: UInt64, token: String? = nil,
         _ end: @escaping (Reply) -> Void
     ) {
         var answer: [UInt8]?
         var isOver = false
-        let call = call(place, method, message) {
+        let call = call(place, method, message, token: token) {
             answer = $0
         } onEnd: { status in
             guard !isOver else { return }
@@ -129,7 +142,7 @@ final class ClientGroup {
 
     /// Asks under the eyes of the history; `done` learns what the client learns.
     func run(
-        _ client: Int, _ place: Int, _ request: Request, timeout: UInt64,
+        _ client: Int, _ place: Int, _ request: Request, timeout: UInt64, token: String? = nil,
         _ done: @escaping (Operation.Outcome) -> Void
     ) {
         let number = history.operations.count
@@ -145,7 +158,8 @@ final class ClientGroup {
             done(outcome)
         }
         guard case .leaseKeepAlive = request else {
-            return ask(place, request.method, request.encoded, timeout: timeout, end)
+            return ask(
+                place, request.method, request.encoded, timeout: timeout, token: token, end)
         }
         keepAlive(place, request.encoded, timeout: timeout, end)
     }

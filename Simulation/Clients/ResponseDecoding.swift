@@ -71,8 +71,9 @@ extension DecodedDeleteRange {
 extension DecodedResponseOp {
     fileprivate var body: ResponseBody? {
         switch self {
-        // No client of the simulator nests transactions.
-        case .none, .txn: nil
+        case .none: nil
+        case .txn(let read):
+            .txn(succeeded: read.succeeded, answers: read.responses.compactMap(\.body))
         case .range(let read): read.body
         case .put(let read): read.body
         case .deleteRange(let read): read.body
@@ -110,11 +111,10 @@ extension RPCStatus {
     var isDefinite: Bool {
         switch code {
         case .invalidArgument, .notFound, .alreadyExists, .outOfRange, .failedPrecondition,
-            .resourceExhausted, .unimplemented:
+            .resourceExhausted, .unimplemented, .permissionDenied, .unauthenticated:
             true
         case .unavailable: message == SimulatedCall.refused
-        case .ok, .cancelled, .unknown, .deadlineExceeded, .permissionDenied, .aborted, .internal,
-            .dataLoss, .unauthenticated:
+        case .ok, .cancelled, .unknown, .deadlineExceeded, .aborted, .internal, .dataLoss:
             false
         }
     }

@@ -25,6 +25,8 @@ final class FaultPlan {
     /// How long the next member stays away that votes, or wins an election; nil if none is to crash.
     private var awaitsVoter: UInt64?
     private var awaitsWinner: UInt64?
+    /// The same for the next member that writes a checkpoint.
+    private var awaitsCheckpoint: UInt64?
     /// What may be damaged for ever.
     var atlas = FaultAtlas()
 
@@ -83,6 +85,7 @@ final class FaultPlan {
         case .blackout: blackout(duration)
         case .voter: awaitsVoter = duration
         case .winner: awaitsWinner = duration
+        case .checkpoint: awaitsCheckpoint = duration
         case .restart: crash(.stopped, .cleanRestart, duration)
         case .pause: pause(duration)
         case .jump: jump(duration)
@@ -251,6 +254,21 @@ final class FaultPlan {
         guard let duration = awaitsWinner, !isOver else { return }
         awaitsWinner = nil
         crashSoon(node, duration)
+    }
+
+    /// A member writes pages of a checkpoint into its database file.
+    func writesCheckpoint(_ node: SimulatedNode) {
+        guard let duration = awaitsCheckpoint, !isOver, atlas.mayCrash(node),
+            world.faultDice.chance(percent: 50)
+        else { return }
+        awaitsCheckpoint = nil
+        world.faults.count(.tornWrite)
+        node.disk.operationsLeft = world.faultDice.below(16)
+        world.schedule(after: .milliseconds(5)) { [self] in
+            guard node.process != nil, !isOver else { return }
+            let loss = world.faultDice.pick(PowerLoss.allCases) ?? .nothing
+            stop(node, .powerLost(loss), .powerLoss, duration)
+        }
     }
 
     private func crashSoon(_ node: SimulatedNode, _ duration: UInt64) {

@@ -20,6 +20,8 @@ enum FaultWord: String, CaseIterable {
     case power
     /// A member that has just voted, or won an election, crashes and is back at once.
     case voter, winner
+    /// A member that has begun to write a checkpoint loses its power in the midst of it, and is back at once.
+    case checkpoint
     /// All processes at once.
     case blackout
     /// A process stops in good order and starts again.

@@ -44,6 +44,9 @@ final class MemberLoop: LoopEnvironment {
         let store = LoopStore(pages: parts.pages) { _ in }
         var limits = FrontLimits()
         limits.version = Product.etcdVersion
+        limits.auth.trustsCertificates = true
+        // The least there is: what hashing takes is drawn, see `compute`.
+        limits.auth.bcryptCost = 4
         let context = LoopContext(
             identity: parts.identity, limits: limits, status: parts.status, store: store,
             environment: self, loop: Int32(index), pages: parts.pages)

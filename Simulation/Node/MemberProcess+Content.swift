@@ -41,7 +41,8 @@ extension MemberProcess {
                     .damaged(.corruptPage(page: page, reason: "its bytes in the file have changed"))
                 )
             }
-            return result.badPages.isEmpty && replica.damage == nil
+            // What a checkpoint is about to write can't be judged before it has ended.
+            return result.badPages.isEmpty && result.postponedPages == 0 && replica.damage == nil
         } catch {
             return false
         }

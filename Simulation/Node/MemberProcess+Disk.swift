@@ -136,6 +136,7 @@ extension MemberProcess {
     private func stepCheckpoint(_ running: Checkpoint) {
         let pages = 1 + Int(world.diskDice.within(0...world.setup.checkpointPagesPerStep))
         after(microseconds: world.diskDice.heavyTail(mean: .milliseconds(1))) { process in
+            process.world.plan.writesCheckpoint(process.node)
             do throws(StorageError) {
                 if try running.step(pages: pages) {
                     process.endCheckpoint(running)

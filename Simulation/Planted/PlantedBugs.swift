@@ -51,10 +51,14 @@ public struct PlantedBug: Sendable {
             (["quorumOfOldMembers"], ["members"]),
             (["pageChecksumIgnored"], ["corruption"]),
             (["snapshotNotProved"], ["corruption", "snapshot"]),
-            (["recoveryWithoutIntent"], ["compaction", "snapshot"]),
+            (["recoveryWithoutIntent"], ["single"]),
             (["tipNotCut"], ["kv", "snapshot", "elections"]),
-            (["orphanAnswered", "readJoinsRound"], ["kv", "elections"]),
+            (["orphanAnswered"], ["kv", "elections"]),
+            (["readJoinsRound"], ["elections"]),
             (["forwardedTwice"], ["kv"]),
+            (
+                ["permissionOfOldRevision", "rangeEndIgnored", "nestedTxnUnchecked"], ["auth"]
+            ),
             (
                 [
                     "leaseHalved", "leaseRenewalIgnored", "leaseKeysForgotten",
@@ -83,7 +87,7 @@ public struct PlantedBug: Sendable {
             ),
             (
                 "commitPastMatch",
-                "A follower commits its own entries that the leader has not matched."
+                "A follower takes over the commit index of an append before it compares the logs."
             ),
             ("conflictKept", "An entry that conflicts with the leader's stays."),
             (
@@ -132,7 +136,7 @@ public struct PlantedBug: Sendable {
             ("compactsOneMore", "A compaction forgets one revision too many."),
             (
                 "orphanAnswered",
-                "A batch of a lost leadership is answered though another took its place."
+                "Batches of a lost leadership are answered though others took their place."
             ),
             ("localRead", "A linearizable read asks nobody."),
             ("compareOff", "\"Greater\" lets equal pass."),
@@ -140,6 +144,15 @@ public struct PlantedBug: Sendable {
             ("leaseEndsWithLeader", "A new leader lets every lease run out at once."),
             ("followerSkipsEvents", "A follower hands on the events of the newest revision alone."),
             ("watchFilterIgnored", "A watch gets the kinds of changes that it did not want."),
+            (
+                "permissionOfOldRevision",
+                "Access is decided by the permissions from before the batch."
+            ),
+            ("rangeEndIgnored", "A range that begins within a permission may end anywhere."),
+            (
+                "nestedTxnUnchecked",
+                "What a nested transaction does is not held against permissions."
+            ),
         ]
     #endif
 }

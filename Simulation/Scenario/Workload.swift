@@ -13,6 +13,8 @@ public struct Workload: Equatable, Sendable {
         case lease
         /// Compactions behind the newest revision.
         case compact
+        /// Users whose permissions are given and taken away, with their administrator.
+        case auth
     }
 
     /// What its clients do.
@@ -52,6 +54,8 @@ public struct Workload: Equatable, Sendable {
             ]
         case .watch: [("clients", 2), ("keys", 8), ("life", .seconds(5))]
         case .lease: [("clients", 2), ("ttl", 3), ("renewals", 3)]
+        case .auth:
+            [("users", 4), ("every", .milliseconds(200)), ("think", .milliseconds(20))]
         case .compact: [("every", .seconds(2)), ("behind", 50)]
         }
     }

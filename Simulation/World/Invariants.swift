@@ -16,10 +16,13 @@ final class Invariants {
         var votes: [(term: UInt64, candidate: UInt64)] = []
         /// The newest entry it has said to be on its disk, and in which term it said so.
         var acknowledged: (term: UInt64, index: UInt64) = (0, 0)
+        /// The term it was last seen to lead in, the commit it began that with, and who voted in its look before.
+        var leading: (term: UInt64, from: UInt64, membership: Membership?) = (0, 0, nil)
         /// Of the running process.
         var term: UInt64 = 0
         var commit: UInt64 = 0
         var applied: UInt64 = 0
+        var authRevision: UInt64 = 0
         var last: UInt64 = 0
         var checked: UInt64 = 0
     }
@@ -38,6 +41,8 @@ final class Invariants {
     private var pages: [Agreed?] = []
     /// The newest entry known to be agreed.
     private(set) var newest: UInt64 = 0
+    /// What was agreed when members asked leaders for read indexes; looked up only.
+    private var asked: [ReadContext: UInt64] = [:]
 
     init(world: World) {
         self.world = world
@@ -52,8 +57,10 @@ final class Invariants {
         while records.count <= place { records.append(Record()) }
         if records[place].member != member { records[place] = Record(member: member) }
         records[place].term = 0
+        records[place].leading = (0, 0, nil)
         records[place].commit = 0
         records[place].applied = 0
+        records[place].authRevision = 0
         records[place].last = 0
         records[place].checked = 0
         guard !process.node.disk.isSpoiled else { return }
@@ -86,8 +93,21 @@ final class Invariants {
             if (term, match.rawValue) > (known.term, known.index) {
                 records[node.place].acknowledged = (term, match.rawValue)
             }
+        case .readIndexRequest(let context): asked[context] = newest
+        case .readIndexAnswer(let context, let index?): look(at: index, for: context, node)
         default: break
         }
+    }
+
+    /// A leader says from which entry on a read sees all that was agreed before it was asked for.
+    private func look(at index: LogIndex, for context: ReadContext, _ node: SimulatedNode) {
+        guard let agreed = asked.removeValue(forKey: context), index.rawValue < agreed else {
+            return
+        }
+        world.fail(
+            "read index",
+            "\(node.name) answers with entry \(index.rawValue) a read that was asked for when entry "
+                + "\(agreed) was agreed")
     }
 
     private func vote(_ node: SimulatedNode, _ term: UInt64, for candidate: UInt64) {
@@ -107,6 +127,7 @@ final class Invariants {
         let replica = process.replica
         guard replica.failure == nil else { return }
         checkTerm(process)
+        checkCounting(process)
         let commit = replica.node.commit.rawValue
         let last = replica.node.last.index.rawValue
         let applied = process.status.applied
@@ -154,6 +175,47 @@ final class Invariants {
             "\(known.idText) and \(member.idText) both lead in term \(term)")
     }
 
+    /// A leader commits what a quorum of its members has, and begins with an entry of its own term.
+    private func checkCounting(_ process: MemberProcess) {
+        let place = process.node.place
+        let node = process.replica.node
+        guard node.role == .leader else { return }
+        let former = records[place].leading
+        let commit = node.commit
+        records[place].leading.membership = node.membership
+        guard former.term == node.term.rawValue else {
+            // In the turn in which it won it may have been a follower that heard of a commit.
+            records[place].leading.term = node.term.rawValue
+            records[place].leading.from = commit.rawValue
+            return
+        }
+        guard commit.rawValue > max(former.from, records[place].commit) else { return }
+        if commit > node.memoryBase.index, node.entry(at: commit).id.term != node.term {
+            world.fail(
+                "own term commits",
+                "\(process.node.name) leads in term \(node.term.rawValue) and commits entry "
+                    + "\(commit.rawValue) of term \(node.entry(at: commit).id.term.rawValue)")
+        }
+        let isCounted = [former.membership ?? node.membership, node.membership].contains {
+            JointQuorum($0).isMet { has($0, node) }
+        }
+        guard !isCounted else { return }
+        world.fail(
+            "a quorum commits",
+            "\(process.node.name) commits entry \(commit.rawValue), which no quorum of its members has"
+        )
+    }
+
+    /// Whether a voter has said to have what a leader commits; one that was replaced since is believed.
+    private func has(_ voter: MemberID, _ leader: RaftNode) -> Bool {
+        if voter == leader.id { return leader.durable >= leader.commit }
+        guard let place = world.place(of: voter.rawValue), records.indices.contains(place) else {
+            return true
+        }
+        let said = records[place].acknowledged
+        return (said.term, said.index) >= (leader.term.rawValue, leader.commit.rawValue)
+    }
+
     private func checkEntries(_ process: MemberProcess) {
         let place = process.node.place
         let replica = process.replica
@@ -161,6 +223,7 @@ final class Invariants {
         guard commit > records[place].checked else { return }
         let first = max(records[place].checked, replica.node.memoryBase.index.rawValue) + 1
         records[place].checked = max(commit, records[place].checked)
+        newest = max(newest, commit)
         guard first <= commit else { return }
         for index in first...commit {
             let entry = replica.node.entry(at: LogIndex(index))
@@ -171,12 +234,19 @@ final class Invariants {
                         + "differs from that of n\(other)")
             }
         }
-        newest = max(newest, commit)
     }
 
     private func checkPages(_ process: MemberProcess) {
         let state = process.store.pages.committedState
         guard state.index > 0 else { return }
+        let authRevision = AuthMark(header: state.header).revision
+        if authRevision < records[process.node.place].authRevision {
+            world.fail(
+                "auth revisions only grow",
+                "\(process.node.name) went from auth revision "
+                    + "\(records[process.node.place].authRevision) to \(authRevision)")
+        }
+        records[process.node.place].authRevision = authRevision
         note(state.databaseHash, of: state.index, in: &pages, process.node.place) { other in
             world.fail(
                 "equal pages at equal index",

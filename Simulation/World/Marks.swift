@@ -13,6 +13,7 @@ public enum Mark: Int, CaseIterable, Sendable {
     case unknownOutcome, definiteFailure, watchResumed, watchCompacted, leaseExpired, leaseKept
     case scrubFoundDamage, snapshotDiscarded, refusedOnDamage, memberReplaced, strangerAdmitted,
         diskLossMended
+    case loggedIn, accessGranted, accessRefused
     case txnSucceeded, txnFailed, learnerPromoted, logTruncated
 
     /// As reports show it.

@@ -132,20 +132,23 @@ extension World {
                 "convergence", "members are never at the same entry, though nothing is asked")
         }
         clients.settle(revision)
+        var place = 0
         do throws(StorageError) {
             var contents: [FinalContent] = []
             for node in lasting {
+                place = node.place
                 if let process = node.process { contents.append(try process.content()) }
             }
             let terms = LeaseTerms(driftPerMillion: 2 * setup.clockDriftPerMillion)
             let violations = HistoryChecker.check(clients.history, terms: terms, contents: contents)
             try comparePages()
-            if let first = violations.first { fail(first.rule.rawValue, "\(first)") }
+            let accesses = GrantChecker.check(clients.grants)
+            if let first = (violations + accesses).first { fail(first.rule.rawValue, "\(first)") }
             for check in checks {
                 if let found = check(self, contents) { fail(found.rule, found.text) }
             }
         } catch {
-            fail("content", "a member's content can't be read at the end: \(error)")
+            fail("content", "the content of n\(place) can't be read at the end: \(error)")
         }
     }
 

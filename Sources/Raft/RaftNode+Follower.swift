@@ -110,6 +110,11 @@ extension RaftNode {
             // All of this is agreed, so the logs are equal at least that far.
             return reply(to: message, .appendAccepted(match: hard.commit), afterSave: true)
         }
+        #if SIMULATION
+            if RaftBug.commitPastMatch.isPlanted {
+                commitEntries(through: min(commit, log.last.index))
+            }
+        #endif
         guard log.term(at: previous.index) == previous.term else {
             let hint = log.lastPlace(atOrBefore: previous.index, notAbove: previous.term)
             return reply(
@@ -122,11 +127,6 @@ extension RaftNode {
             if RaftBug.acknowledgedBeforeSave.isPlanted {
                 commitEntries(through: min(commit, match))
                 return reply(to: message, .appendAccepted(match: match), afterSave: false)
-            }
-        #endif
-        #if SIMULATION
-            if RaftBug.commitPastMatch.isPlanted {
-                commitEntries(through: min(commit, log.last.index))
             }
         #endif
         commitEntries(through: min(commit, match))

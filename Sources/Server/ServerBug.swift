@@ -51,6 +51,12 @@
         case followerSkipsEvents
         /// A watch gets the kinds of changes that it did not want.
         case watchFilterIgnored
+        /// Access is decided by the permissions from before the batch.
+        case permissionOfOldRevision
+        /// A range that begins within a permission may end anywhere.
+        case rangeEndIgnored
+        /// What a nested transaction does is not held against permissions.
+        case nestedTxnUnchecked
 
         // Set before a world begins, and read by its one thread.
         nonisolated(unsafe) package static var planted: ServerBug?

@@ -13,8 +13,8 @@ enum ScenarioFiles {
         .appending(path: "Simulation/Scenarios")
 
     static let names = [
-        "compaction", "corruption", "disk", "elections", "kv", "lease", "members", "rolling",
-        "snapshot", "watch",
+        "auth", "compaction", "corruption", "disk", "elections", "kv", "lease", "members",
+        "rolling", "single", "snapshot", "watch",
     ]
 
     /// A scenario of the repository, shortened so that a debug build runs it in a second or two.

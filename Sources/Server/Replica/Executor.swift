@@ -60,6 +60,10 @@ final class Executor {
     let loginTable: AuthTokenTable
     /// Users, roles and permissions as stored.
     var auth: AuthState
+    #if SIMULATION
+        /// The same as it was when the open batch began.
+        private(set) var authOfBatch: AuthState?
+    #endif
     var logins: LoginClock
     var leases: LeaseClock
     var leaseIDs: LeaseIDGenerator
@@ -145,6 +149,9 @@ final class Executor {
         logIndex: UInt64 = 0
     ) {
         self.logIndex = logIndex
+        #if SIMULATION
+            authOfBatch = auth
+        #endif
         events = recordsEvents ? [] : nil
         self.now = now
         self.term = term
