@@ -12,6 +12,7 @@ final class SharedStatus: Sendable {
     private let atomicApplied = ManagedAtomic<UInt64>(0)
     private let atomicReadsLocally = ManagedAtomic<Bool>(false)
     private let atomicLearner = ManagedAtomic<Bool>(false)
+    private let atomicDamaged = ManagedAtomic<Bool>(false)
     private let atomicPending = ManagedAtomic<Int>(0)
     private let atomicFailed = ManagedAtomic<Int>(0)
     private let atomicLeases = ManagedAtomic<Int>(0)
@@ -60,6 +61,12 @@ final class SharedStatus: Sendable {
     var isLearner: Bool {
         get { atomicLearner.load(ordering: .relaxed) }
         set { atomicLearner.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Whether something of this member's database is known to be damaged.
+    var isDamaged: Bool {
+        get { atomicDamaged.load(ordering: .relaxed) }
+        set { atomicDamaged.store(newValue, ordering: .relaxed) }
     }
 
     /// What event loops count.
