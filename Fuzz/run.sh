@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 swift build -c release
 found=$(mktemp -d)
 trap 'rm -rf "$found"' EXIT
-for target in FuzzTransport FuzzWire FuzzJSON FuzzBolt; do
+for target in FuzzTransport FuzzWire FuzzJSON FuzzBolt FuzzAccess; do
   mkdir -p "$found/$target" "Corpus/$target"
   echo "fuzz: $target for ${1:-60} s"
   ".build/release/$target" -max_total_time="${1:-60}" -max_len=4096 -timeout=10 \
