@@ -39,7 +39,7 @@ help:
 	@echo 'make unit    the unit tests alone; make conformance: the others alone'
 	@echo 'make crash   kill -9 under load, ROUNDS=200 times, checking that nothing is lost'
 	@echo 'make soak    every fault of a cluster in long loops (MARTLET_SOAK_SECONDS=600)'
-	@echo 'make fuzz    fuzz the parsers, SECONDS_PER_TARGET=60'
+	@echo 'make fuzz    fuzz parsers and permissions, SECONDS_PER_TARGET=60'
 	@echo 'make sim     whole clusters under virtual time, TIME=60 seconds of fresh seeds'
 	@echo '             (SEED=7 SCENARIO=Simulation/Scenarios/kv.txt replays one)'
 	@echo 'make sim-ledger  which planted bugs the simulator finds, and after how many seeds'

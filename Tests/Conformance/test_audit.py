@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import time
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -127,6 +128,51 @@ def test_the_user_is_told_and_no_password(tmp_path):
     added = [r for r in records if r["rpc"].endswith("Auth/UserAdd") and r["name"] == "alice"]
     assert [r["user"] for r in added] == ["root"]
     assert "alice-secret" not in audit.read_text() and "token" not in audit.read_text()
+
+
+def test_failed_logins_are_logged_counted_and_audited(tmp_path):
+    audit = tmp_path / "audit.log"
+    with guarded(f"--martlet-audit-log={audit}") as (guard, server):
+        guard.auth.make("alice", "alice-secret")
+        guard.auth.add_user("certificate", no_password=True)
+        for name, password in [("alice", "a-guess"), ("mallory", "a-guess"),
+                               ("certificate", "a-guess"), ("a\nb" + "x" * 1000, "a-guess")]:
+            with pytest.raises(grpc.RpcError):
+                guard.user(name, password)
+        # No failures of a login: it succeeds, and what is no login.
+        guard.user("alice", "alice-secret")
+        with pytest.raises(grpc.RpcError):
+            guard.client("no.1").put(b"k")
+        wait_until(lambda: audit.read_text().count('"rpc":"/etcdserverpb.Auth/Authenticate"') >= 6,
+                   "the lines", 10)
+        assert "martlet_auth_failed_logins_total 4\n" in metrics(server)
+        lines = [json.loads(text) for text in server.log().splitlines()
+                 if '"a login failed"' in text]
+        assert len(lines) == 4 and all(line["level"] == "warn" for line in lines)
+        assert ['"name":"alice"' in line["login"] for line in lines] == [True, False, False, False]
+        assert all(line["remote"].startswith(f"{HOST}:") and line["error"] for line in lines)
+        assert max(len(line["login"]) for line in lines) < 300
+        records = [json.loads(line) for line in audit.read_text().splitlines()]
+        failed = [r for r in records
+                  if r["rpc"].endswith("/Authenticate") and r["code"] != "OK"]
+        assert [r["name"] for r in failed][:3] == ["alice", "mallory", "certificate"]
+        assert all(r["remote"] and r["error"] for r in failed)
+        assert "a-guess" not in server.log() + audit.read_text()
+
+
+def test_a_storm_of_failed_logins_does_not_fill_the_log():
+    with guarded() as (guard, server):
+        for _ in range(100):
+            with pytest.raises(grpc.RpcError):
+                guard.user("mallory", "a-guess")
+        assert "martlet_auth_failed_logins_total 100\n" in metrics(server)
+        # Ten a second of each event loop; a hash of cost 10 for a name that there is not takes its time.
+        assert 1 <= server.log().count('"a login failed"') <= 100
+
+
+def metrics(server: Server) -> str:
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        return answer.read().decode()
 
 
 def test_a_file_that_was_moved_is_opened_anew_on_SIGHUP():

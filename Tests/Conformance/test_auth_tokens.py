@@ -21,6 +21,7 @@ import pytest
 from auth import (BAD_TOKEN, DENIED, FAILED, NOT_ENABLED, OLD_REVISION, READ, READWRITE,
                   ROOT_PASSWORD, USER_EMPTY, Auth, Guarded, guarded)
 from client import Client, rejected
+from cluster import wait_until
 from server import Certificates, Server, ServerFailed, make_certificates
 
 # -- simple tokens ----------------------------------------------------------------------------
@@ -316,6 +317,69 @@ def test_jwt_survives_a_restart(secret: tuple[bytes, str]) -> None:
         server.restart()
         guard.root.wait_ready()
         guard.root.put(b"a")
+
+
+@pytest.mark.martlet
+def test_jwt_keys_follow_their_files(tmp_path: Path) -> None:
+    """etcd reads them once, at its start."""
+    file = tmp_path / "secret"
+    file.write_bytes(b"first secret")
+    with guarded(f"--auth-token=jwt,priv-key={file},sign-method=HS256,ttl=1h") as (guard, server):
+        def made_by(secret: bytes) -> Client:
+            claims = {"username": "root", "revision": guard.auth.status().authRevision,
+                      "exp": int(time.time()) + 600}
+            return guard.client(_hs256(claims, secret))
+
+        def works(client: Client) -> bool:
+            try:
+                client.put(b"a")
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAUTHENTICATED, error
+                return False
+            return True
+
+        old, new = made_by(b"first secret"), made_by(b"second secret")
+        assert works(old) and not works(new)
+        # Replaced as a whole, as operators do.
+        (tmp_path / "next").write_bytes(b"second secret")
+        (tmp_path / "next").rename(file)
+        wait_until(lambda: works(new), "the new key", 10)
+        # Also where the token was found valid a moment ago.
+        assert not works(old)
+        guard.user("root", ROOT_PASSWORD).put(b"a")
+        assert "were loaded anew" in server.log()
+        # A file that is no key changes nothing but the log.
+        file.write_bytes(b"")
+        wait_until(lambda: works(new) and "can't be loaded anew" in server.log(), "the line", 10)
+        guard.user("root", ROOT_PASSWORD).put(b"a")
+        file.write_bytes(b"first secret")
+        wait_until(lambda: works(old), "the first key again", 10)
+        assert not works(new)
+        assert "secret" not in server.log().replace(str(file), "")
+
+
+@pytest.mark.martlet
+def test_jwt_pair_follows_its_files_together(tmp_path: Path) -> None:
+    """Between the two files there is a moment in which they don't fit: the old pair stays."""
+    private, public = _keys(tmp_path, "ES256")
+    (tmp_path / "other").mkdir()
+    other_private, other_public = _keys(tmp_path / "other", "ES256")
+    flag = f"--auth-token=jwt,pub-key={public},priv-key={private},sign-method=ES256,ttl=1h"
+    with guarded(flag) as (guard, server):
+        Path(other_public).rename(public)
+        wait_until(lambda: guard.root.put(b"a") and "can't be loaded anew" in server.log(),
+                   "the line", 10)
+        guard.user("root", ROOT_PASSWORD).put(b"a")
+        Path(other_private).rename(private)
+
+        def is_out() -> bool:
+            try:
+                guard.root.put(b"a")
+            except grpc.RpcError as error:
+                return error.code() == grpc.StatusCode.UNAUTHENTICATED
+            return False
+        wait_until(is_out, "the end of the first pair", 10)
+        guard.user("root", ROOT_PASSWORD).put(b"a")
 
 
 def test_jwt_without_a_private_key(tmp_path: Path) -> None:

@@ -263,28 +263,40 @@ def test_a_running_etcd_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "d").exists()
 
 
-def killed_with_auth(tmp_path: Path) -> Path:
-    """A directory whose log has changes that permissions decide about, and its database not."""
-    with serving(tmp_path / "etcd", etcd="3.5") as (etcd, origin):
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_log_with_users_and_what_they_did_is_carried_out(release: str, tmp_path: Path) -> None:
+    """Users, permissions and requests that permissions decide about: all of it only in the log."""
+    with serving(tmp_path / "etcd", etcd=release) as (etcd, origin):
         for line in AUTH.splitlines():
             etcdctl(etcd, *line.split())
+        root = ("--user=root:secret",)
         etcdctl(etcd, "--user=ada:lovelace", "put", "own", "1")
+        etcdctl(etcd, *root, "user", "passwd", "--interactive=false", "ada", stdin="new\n")
+        for line in ["role revoke-permission writers exact", "user add gone:soon",
+                     "user grant-role gone readers", "user delete gone", "role add empty",
+                     "role delete empty", "user revoke-role ada readers", "put /by/root 1"]:
+            etcdctl(etcd, *root, *line.split())
+        # Refused by permissions when it is applied, and without any effect.
+        with pytest.raises(AssertionError, match="permission denied"):
+            etcdctl(etcd, "--user=ada:new", "put", "other", "1")
+        etcdctl(etcd, "--user=ada:new", "put", "own", "2")
         etcd.kill()
-        shutil.copytree(etcd.data_dir, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
-def test_a_log_that_permissions_decide_about_is_refused_with_the_numbers(tmp_path: Path) -> None:
-    source = killed_with_auth(tmp_path)
-    text = refused("import", source, f"--data-dir={tmp_path / 'd'}", saying="Start etcd on this directory")
-    assert re.search(r"everything up to entry \d+, the log goes on to entry \d+", text)
-    assert not (tmp_path / "d").exists()
-    # What the message advises works.
-    with serving(source, etcd="3.5") as (etcd, _):
-        etcd.stop()
         server = Server(data_dir=tmp_path / "imported", start=False)
-        martlet("import", source, *restore_flags(server))
+        done = martlet("import", etcd.data_dir, *restore_flags(server))
+        assert "carrying out the log" in done.stderr, done.stderr
         etcd.start()
+        with server.start():
+            assert auth_state(server) == auth_state(etcd)
+            everything = (*root, "get", "", "--prefix", "-w", "fields")
+            assert [line for line in etcdctl(server, *everything).splitlines()
+                    if "ID" not in line and "RaftTerm" not in line] == [
+                line for line in etcdctl(etcd, *everything).splitlines()
+                if "ID" not in line and "RaftTerm" not in line]
+            assert etcdctl(server, "--user=ada:new", "put", "own", "3") == "OK\n"
+            with pytest.raises(AssertionError, match="permission denied"):
+                etcdctl(server, "--user=ada:new", "put", "other", "1")
+            with pytest.raises(AssertionError, match="invalid user ID or password"):
+                etcdctl(server, "--user=ada:lovelace", "get", "own")
 
 
 def test_a_directory_without_its_log_is_refused(tmp_path: Path) -> None:

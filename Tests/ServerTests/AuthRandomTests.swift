@@ -203,20 +203,6 @@ extension AuthRandomTests.Subject {
     }
 }
 
-/// What a watch answers, as far as refusals go.
-private struct DecodedRefusal: WireDecodable {
-    var canceled = false
-
-    mutating func merge(from reader: inout ProtoReader) throws(WireError) {
-        while let field = try reader.nextField() {
-            switch field.number {
-            case 4: canceled = try reader.bool(field)
-            default: try reader.skip(field)
-            }
-        }
-    }
-}
-
 /// The keys in an answer to LeaseTimeToLive.
 private struct DecodedLeaseKeys: WireDecodable {
     var keys: [[UInt8]] = []

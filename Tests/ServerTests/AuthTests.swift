@@ -424,8 +424,9 @@ import Transport
     func jwt() throws {
         let method = try #require(JWTMethod("HS256"))
         let key = JWTKey(secret: Array("secret".utf8), method: method)
-        let provider = JWTProvider(
-            method: method, verifying: key, signing: key, lifetimeSeconds: 60)
+        let provider = JWTProvider(method: method, lifetimeSeconds: 60) {
+            JWTKeys(verifying: key, signing: key)
+        }
         for name in ["u", "\u{e9}\"\\\u{1}", "🐦"] {
             let token = try #require(provider.sign(user: name.utf8Bytes, revision: 7, now: 1000))
             let text = String(decoding: token, as: UTF8.self)

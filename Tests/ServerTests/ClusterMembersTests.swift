@@ -172,6 +172,9 @@ import TestSupport
             return
         }
         #expect(!found.isEmpty)
+        // An alarm of this member alone: CORRUPT would end the writes of all.
+        #expect(rig.status.isDamaged && rig.status.alarmKinds == 0)
+        #expect(!cluster[leader].status.isDamaged)
         #expect(rig.output.repairs.contains(.pages(found)))
         #expect(rig.replica.failure == nil)
         // The others are not held up.
@@ -188,6 +191,7 @@ import TestSupport
         rig.replica.found(.pages([3]), because: error)
         rig.settle(after: 100)
         #expect(rig.output.reports.contains(.damaged(error)))
+        #expect(rig.status.isDamaged)
         #expect(rig.ask(.put("k", "v")) == .failure(EtcdError.corrupt.status))
     }
 }

@@ -8,13 +8,6 @@ import TestSupport
 
 @testable import Server
 
-/// What one member sends another.
-enum RigTraffic {
-    case message([UInt8])
-    case requests([UInt8])
-    case answers([UInt8])
-}
-
 /// Members that share a clock and a network.
 final class ClusterWorld {
     /// One way between two members.

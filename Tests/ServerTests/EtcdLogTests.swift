@@ -171,7 +171,7 @@ import Testing
             let file = EtcdLogFile(path: "w", sequence: 0, firstIndex: 0, bytes: bytes)
             let text = reason {
                 let log = try EtcdLog([file], after: 0)
-                _ = try EtcdReplay(log, after: 0, path: "w", isAuthEnabled: false)
+                _ = try EtcdReplay(log, after: 0, path: "w")
                 // Not seen: then it lay in padding.
                 #expect(log.entries == whole.entries, "byte \(place)")
             }
@@ -207,7 +207,7 @@ import Testing
         var writer = Writer()
         writer.entry(8)
         let log = try EtcdLog([writer.file], after: 5)
-        let text = reason { _ = try EtcdReplay(log, after: 5, path: "wal", isAuthEnabled: false) }
+        let text = reason { _ = try EtcdReplay(log, after: 5, path: "wal") }
         #expect(text.contains("entry 8") && text.contains("entry 6 is missing"), "\(text)")
     }
 
@@ -221,18 +221,59 @@ import Testing
         writer.entry(3, version.bytes)
         writer.commit(2)
         let log = try EtcdLog([writer.file], after: 0)
-        let replay = try EtcdReplay(log, after: 0, path: "wal", isAuthEnabled: false)
-        #expect(replay.bodies.count == 1)
+        let replay = try EtcdReplay(log, after: 0, path: "wal")
+        #expect(replay.steps.count == 1)
         #expect((replay.firstIndex, replay.lastIndex, replay.uncommitted) == (1, 3, 1))
-        let refused = reason { _ = try EtcdReplay(log, after: 0, path: "wal", isAuthEnabled: true) }
-        #expect(refused.contains("up to entry 0") && refused.contains("to entry 3"), "\(refused)")
-        var user = ProtoWriter()
-        user.message(1100, EmptyRequest())
-        writer.entry(4, user.bytes)
+        var other = ProtoWriter()
+        other.message(4711, EmptyRequest())
+        writer.entry(4, other.bytes)
         let more = try EtcdLog([writer.file], after: 0)
-        #expect(
-            reason { _ = try EtcdReplay(more, after: 0, path: "wal", isAuthEnabled: false) }
-                .contains("entry 4 changes users"))
+        let refused = reason { _ = try EtcdReplay(more, after: 0, path: "wal") }
+        #expect(refused.contains("up to entry 0") && refused.contains("to entry 4"), "\(refused)")
+        #expect(refused.contains("4711") && refused.contains("snapshot save"), "\(refused)")
+    }
+
+    @Test("replay: changes of users are taken, with who made them, and of passwords the hash")
+    func users() throws {
+        let hash = Array("$2a$10$8KzaNdKIMyOkASCH4QvSKuEMIY7Jc3vcHDuSJvXLii1rvBNgz60a6".utf8)
+        var base64: [UInt8] = []
+        hash.withUnsafeBytes { Base64.encode($0, into: &base64) }
+        let given = AuthUserAddRequest(
+            name: "new", hashedPassword: String(decoding: base64, as: UTF8.self))
+        var writer = Writer()
+        for (index, request) in [given, AuthUserAddRequest(name: "old", password: "p")].enumerated()
+        {
+            var entry = ProtoWriter()
+            entry.message(100, LoggedHeader(user: "root", revision: 7))
+            entry.message(1100, request)
+            writer.entry(UInt64(index + 1), entry.bytes)
+        }
+        let steps = try EtcdReplay(try EtcdLog([writer.file], after: 0), after: 0, path: "w").steps
+        let users = steps.compactMap { step -> AuthUserAddRequest? in
+            guard case .auth(.addUser(let user)) = step.body else { return nil }
+            return user
+        }
+        try #require(users.count == 2)
+        #expect(users.map(\.name) == ["new", "old"] && users.map(\.password) == ["", ""])
+        #expect(users[0].hashedPassword.utf8Bytes == hash)
+        #expect(PasswordHash.matches(Array("p".utf8), users[1].hashedPassword.utf8Bytes))
+        let caller = try #require(steps[0].authority.caller)
+        #expect((caller.name, caller.revision) == (Array("root".utf8), 7))
+    }
+
+    /// etcdserverpb.RequestHeader.
+    private struct LoggedHeader: WireMessage {
+        var user = ""
+        var revision: UInt64 = 0
+
+        mutating func merge(from reader: inout ProtoReader) throws(WireError) {
+            while let field = try reader.nextField() { try reader.skip(field) }
+        }
+
+        func encode(into writer: inout ProtoWriter) {
+            writer.string(2, user)
+            writer.uint64(3, revision)
+        }
     }
 
     @Test("log: names of files are read, and nothing else is one")

@@ -48,7 +48,7 @@ struct GatherTests {
         reads.add(.reader(.replica))
         #expect(reads.ask(now: tick(5)) == nil, "one round at a time")
         reads.resolve(first, index: 3, now: tick(6))
-        #expect(reads.ask(now: tick(6)) == nil, "the readers of the first round are about to be back")
+        #expect(reads.ask(now: tick(6)) == nil, "those of the first round will be back")
         for _ in 0..<5 { reads.add(.reader(.replica)) }
         #expect(reads.ask(now: tick(6)) != nil)
         #expect(reads.release(applied: 3).count == 8)

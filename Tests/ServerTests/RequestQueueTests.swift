@@ -23,6 +23,34 @@ import Testing
         #expect(!Admission.admits(Self.keepAlive, count: reserved, bytes: 0))
     }
 
+    @Test("admission: a full queue takes what ends a storm, and not what clients storm with")
+    func kinds() {
+        func isAdmitted(_ body: ReplicaRequest.Body) -> Bool {
+            let request = ReplicaRequest(origin: .replica, body: body, byteCount: 1)
+            let max = ReplicaLimits.queuedRequestsMax
+            return Admission.admits(request, count: max, bytes: 0)
+        }
+        let name = AuthNameRequest(name: "n")
+        let role = AuthUserRoleRequest(user: "n", role: "r")
+        let vital: [ReplicaRequest.Body] = [
+            .leaseKeepAlive(LeaseKeepAliveRequest(id: 1)), .leaseRevoke(LeaseRevokeRequest(id: 1)),
+            .loginUsed(LoginUsedRequest()), .readIndex, .subscribe(true),
+            .compact(CompactionRequest()), .alarm(AlarmRequest(action: .deactivate)),
+            .moveLeader(to: 1), .memberAdd(MemberAddRequest(), nonce: 1),
+            .memberRemove(MemberRemoveRequest()), .memberUpdate(MemberUpdateRequest()),
+            .memberPromote(MemberPromoteRequest()), .auth(.disable), .auth(.deleteUser(name)),
+            .auth(.revokeRole(role)),
+            .auth(.revokePermission(AuthRoleRevokePermissionRequest(role: "r", key: "k"))),
+        ]
+        for body in vital { #expect(isAdmitted(body), "\(body)") }
+        let ordinary: [ReplicaRequest.Body] = [
+            .put("k", "v"), .delete("k"), .txn(TxnRequest()), .leaseGrant(LeaseGrantRequest()),
+            .leaseTimeToLive(LeaseTimeToLiveRequest()), .leaseLeases,
+            .auth(.login(LoginRequest())),
+        ]
+        for body in ordinary { #expect(!isAdmitted(body), "\(body)") }
+    }
+
     @Test("admission: bytes count, however few requests they are in")
     func bytes() {
         let big = 1 << 20

@@ -10,6 +10,13 @@ import Transport
 @testable import EtcdResponses
 @testable import Server
 
+/// What one member sends another.
+enum RigTraffic {
+    case message([UInt8])
+    case requests([UInt8])
+    case answers([UInt8])
+}
+
 /// What the replica posted and reported, in order.
 final class RecordedOutput: ReplicaOutput {
     private(set) var messages: [(loop: Int, message: LoopMessage)] = []

@@ -4,25 +4,10 @@
 // every input reaches the trees. The first two bytes choose the root. A trap or a walk without end is the
 // finding; what is read in full is written by our own writer and read again.
 
-import Bolt
+import FuzzDriver
 
-@_silgen_name("LLVMFuzzerRunDriver")
-func runDriver(
-    _ count: UnsafeMutablePointer<Int32>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
-) -> Int32
+@testable import Server
 
-var count = CommandLine.argc
-var arguments = CommandLine.unsafeArgv
-let result = withUnsafeMutablePointer(to: &arguments) { arguments in
-    arguments.withMemoryRebound(
-        to: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.self, capacity: 1
-    ) { arguments in
-        runDriver(&count, arguments) { bytes, size in
-            BoltFuzz.read(UnsafeBufferPointer(start: bytes, count: size))
-            return 0
-        }
-    }
+run { input in
+    input.withUnsafeBufferPointer { BoltFuzz.read($0) }
 }
-precondition(result == 0, "the fuzzer ended with \(result)")

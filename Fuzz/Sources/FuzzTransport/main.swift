@@ -3,17 +3,11 @@
 // The first byte chooses what the rest is: bytes of a fresh connection, frames after a proper preface, or frames whose
 // lengths are put right. A failed precondition or a broken order of callbacks is the finding.
 
+import FuzzDriver
 import NIOCore
 import NIOEmbedded
 
 @testable import Transport
-
-@_silgen_name("LLVMFuzzerRunDriver")
-func runDriver(
-    _ count: UnsafeMutablePointer<Int32>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
-) -> Int32
 
 /// Answers, and checks that Transport keeps the order it promises.
 final class CheckingRPC: RPCHandler {
@@ -103,7 +97,8 @@ func frames(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
     return made
 }
 
-func run(_ input: [UInt8]) throws {
+/// A whole life of one connection.
+func live(_ input: [UInt8]) throws {
     guard let mode = input.first else { return }
     let rest = input.dropFirst()
     guard mode < firstPeerMode else {
@@ -156,22 +151,11 @@ func run(_ input: [UInt8]) throws {
     precondition(context.connections.isEmpty)
 }
 
-var count = CommandLine.argc
-var arguments = CommandLine.unsafeArgv
-let result = withUnsafeMutablePointer(to: &arguments) { arguments in
-    arguments.withMemoryRebound(
-        to: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.self, capacity: 1
-    ) { arguments in
-        runDriver(&count, arguments) { bytes, size in
-            let input = Array(UnsafeBufferPointer(start: bytes, count: size))
-            do {
-                try run(input)
-            } catch {
-                // Errors of the connection surface here; they are what bad bytes should lead to.
-                return 0
-            }
-            return 0
-        }
+run { input in
+    do {
+        try live(input)
+    } catch {
+        // Errors of the connection surface here; they are what bad bytes should lead to.
+        return
     }
 }
-precondition(result == 0, "the fuzzer ended with \(result)")

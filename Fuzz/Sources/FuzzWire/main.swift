@@ -2,27 +2,11 @@
 // Belongs here: choosing a decoder. Never here: expectations of single inputs (ServerTests).
 // The first byte chooses the message. A trap, or a message that encodes to another one, is the finding.
 
-import Wire
+import FuzzDriver
 
-@_silgen_name("LLVMFuzzerRunDriver")
-func runDriver(
-    _ count: UnsafeMutablePointer<Int32>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-    _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
-) -> Int32
+@testable import Server
 
-var count = CommandLine.argc
-var arguments = CommandLine.unsafeArgv
-let result = withUnsafeMutablePointer(to: &arguments) { arguments in
-    arguments.withMemoryRebound(
-        to: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.self, capacity: 1
-    ) { arguments in
-        runDriver(&count, arguments) { bytes, size in
-            let input = Array(UnsafeBufferPointer(start: bytes, count: size))
-            guard let selector = input.first else { return 0 }
-            decodeAny(Array(input.dropFirst()), selector: selector)
-            return 0
-        }
-    }
+run { input in
+    guard let selector = input.first else { return }
+    decodeAny(Array(input.dropFirst()), selector: selector)
 }
-precondition(result == 0, "the fuzzer ended with \(result)")

@@ -1,4 +1,4 @@
-// CallObserver.swift: looks at the calls of one event loop: the audit log, and slow requests.
+// CallObserver.swift: looks at the calls of one event loop: the audit log, slow requests, failed logins.
 // Belongs here: what is said when. Never here: the lines (AuditRecord), the log itself (AuditLog).
 // Source: etcd's --warning-unary-request-duration, whose line "request stats" scripts look for.
 
@@ -11,6 +11,8 @@ struct ObserverSettings: Sendable {
     /// Unary calls that take longer are logged; 0 for none.
     var slowNanoseconds: Int64 = 0
     var logger: Logger
+    /// Logins with a wrong name or password.
+    var failedLogins: Counter
 }
 
 /// Watches the calls of one event loop; confined to it.
@@ -18,6 +20,7 @@ final class CallObserver {
     private let settings: ObserverSettings
     private let userName: (any ServiceCall) -> String?
     private var rate = LineRate()
+    private var loginRate = LineRate()
 
     /// - Parameter userName: who makes a call, as the server knows it now.
     init(
@@ -61,8 +64,28 @@ final class CallObserver {
         {
             reportSlow(call, method, code, nanoseconds, now: now)
         }
+        if method == .authenticate, call.finalStatus?.tellsOfFailedLogin == true {
+            reportFailedLogin(call, now: now)
+        }
         call.lastMessage = []
     }
+
+    /// Guesses at passwords must be seen where no audit log is kept.
+    private func reportFailedLogin(_ call: any ClientCall, now: Int64) {
+        settings.failedLogins.increment()
+        guard let suppressed = loginRate.admit(at: now) else { return }
+        let subject = AuditSubject.fields(of: .authenticate, call.lastMessage)
+        let shown = String(decoding: subject.prefix(Self.nameBytesMax), as: UTF8.self)
+        var metadata: Logger.Metadata = [
+            "remote": "\(call.remoteAddress)", "login": "{\(shown)}",
+            "error": "\(call.finalStatus?.message ?? "")",
+        ]
+        if suppressed > 0 { metadata["lines left out"] = "\(suppressed)" }
+        settings.logger.warning("a login failed", metadata: metadata)
+    }
+
+    // Of a client's choice, so one line shows only so much of it.
+    private static let nameBytesMax = 256
 
     private func record(of call: any ClientCall, _ method: Method) -> AuditRecord {
         AuditRecord(
@@ -83,6 +106,13 @@ final class CallObserver {
         ]
         if suppressed > 0 { metadata["lines left out"] = "\(suppressed)" }
         settings.logger.warning("request stats", metadata: metadata)
+    }
+}
+
+extension RPCStatus {
+    /// Whether it says that name and password don't fit, or that the user has none.
+    fileprivate var tellsOfFailedLogin: Bool {
+        self == EtcdError.authenticationFailed.status || self == EtcdError.noPasswordUser.status
     }
 }
 

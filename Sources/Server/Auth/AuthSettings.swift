@@ -1,5 +1,5 @@
 // AuthSettings.swift: how users prove who they are, as the operator chose.
-// Belongs here: settings. Never here: flags (Configuration), keys as files (JWTKeys.swift).
+// Belongs here: settings. Never here: flags (Configuration), keys as files (Runtime/JWTKeySource.swift).
 // Source: flags.tsv: --auth-token, --auth-token-ttl, --bcrypt-cost, --client-cert-auth.
 
 /// What users get when they log in.

@@ -12,29 +12,41 @@ struct JWTClaims: Equatable, Sendable {
     let ends: Int64?
 }
 
+/// What tokens are checked and signed with.
+struct JWTKeys: Sendable {
+    let verifying: JWTKey
+    /// Nil where only others issue tokens.
+    let signing: JWTKey?
+    /// Grows with each change: what was found valid by other keys has to be checked anew.
+    var generation: UInt64 = 0
+}
+
 /// Issues and checks tokens.
 final class JWTProvider: Sendable {
     private let method: JWTMethod
-    private let verifying: JWTKey
-    private let signing: JWTKey?
+    private let keys: @Sendable () -> JWTKeys
     private let lifetimeSeconds: Int64
 
     /// - Parameters:
-    ///   - signing: Nil where only others issue tokens.
     ///   - lifetimeSeconds: How long a token is valid.
-    init(method: JWTMethod, verifying: JWTKey, signing: JWTKey?, lifetimeSeconds: Int64) {
+    ///   - keys: The keys of now; any thread asks.
+    init(
+        method: JWTMethod, lifetimeSeconds: Int64, keys: @escaping @Sendable () -> JWTKeys
+    ) {
         self.method = method
-        self.verifying = verifying
-        self.signing = signing
+        self.keys = keys
         self.lifetimeSeconds = lifetimeSeconds
     }
 
     /// Whether tokens can be issued here.
-    var canSign: Bool { signing != nil }
+    var canSign: Bool { keys().signing != nil }
+
+    /// Which keys are in use.
+    var generation: UInt64 { keys().generation }
 
     /// A token as text; nil if it can't be signed.
     func sign(user: [UInt8], revision: UInt64, now: Int64) -> [UInt8]? {
-        guard let signing else { return nil }
+        guard let signing = keys().signing else { return nil }
         var claims = Array("{\"exp\":\(now + lifetimeSeconds),\"revision\":\(revision)".utf8)
         claims += Array(",\"username\":".utf8)
         JSONText.append(String(decoding: user, as: UTF8.self), to: &claims)
@@ -57,7 +69,7 @@ final class JWTProvider: Sendable {
             Members(header)?.texts["alg"] == method.name
         else { return nil }
         let signed = Array(parts[0]) + [UInt8(ascii: ".")] + Array(parts[1])
-        guard verifying.verifies(signature, of: signed), let claims = Members(payload) else {
+        guard keys().verifying.verifies(signature, of: signed), let claims = Members(payload) else {
             return nil
         }
         return Self.claims(claims, now: now)

@@ -25,6 +25,8 @@ final class LoopAuth {
         let isGoodUntil: Tick
         /// Seconds since 1970 at which it ends by itself.
         let ends: Int64?
+        /// The keys it was checked with; 0 where there are none.
+        var keys: UInt64 = 0
     }
 
     let settings: AuthSettings
@@ -101,7 +103,7 @@ final class LoopAuth {
         guard given.utf8.count <= AuthLimits.tokenBytesMax else {
             throw CallFailure(.invalidAuthToken)
         }
-        if let known = tokens[given], environment.now < known.isGoodUntil,
+        if let known = tokens[given], known.keys == keys, environment.now < known.isGoodUntil,
             known.ends.map({ environment.wallClockSeconds < $0 }) ?? true
         {
             return .caller(known.caller)
@@ -112,6 +114,11 @@ final class LoopAuth {
         case .jwt(let provider): return try jwtProof(token, provider, as: given)
         case .none: throw CallFailure(.invalidAuthToken)
         }
+    }
+
+    /// Which keys tokens are checked with.
+    private var keys: UInt64 {
+        if case .jwt(let provider) = settings.tokens { provider.generation } else { 0 }
     }
 
     /// Newer releases of etcd take a token in the form of RFC 6750 too.
@@ -203,13 +210,16 @@ final class LoopAuth {
     private func jwtProof(
         _ token: String, _ provider: JWTProvider, as given: String
     ) throws(CallFailure) -> Proof {
+        // Asked first: a token found valid by older keys is checked anew.
+        let generation = provider.generation
         guard let claims = provider.verify(token, now: environment.wallClockSeconds) else {
             throw CallFailure(.invalidAuthToken)
         }
         let caller = Caller(name: claims.user, revision: claims.revision)
         remember(
             given,
-            KnownToken(caller: caller, isGoodUntil: nextRenewal, ends: claims.ends))
+            KnownToken(
+                caller: caller, isGoodUntil: nextRenewal, ends: claims.ends, keys: generation))
         return .caller(caller)
     }
 

@@ -202,7 +202,12 @@ final class Endpoints {
         case "data_corruption":
             let isCorrupt =
                 front.context.status.alarmKinds & 1 << UInt8(AlarmType.corrupt.rawValue) != 0
-            report(isCorrupt ? "alarm activated: CORRUPT" : nil)
+            // The others go on: a balancer takes this member out until it is repaired.
+            let isDamaged = front.context.status.isDamaged
+            report(
+                isCorrupt
+                    ? "alarm activated: CORRUPT"
+                    : isDamaged ? "the database is damaged: it is being repaired" : nil)
         case "linearizable_read": front.probeRead(linearizable: true, report)
         case "serializable_read": front.probeRead(linearizable: false, report)
         case "non_learner":

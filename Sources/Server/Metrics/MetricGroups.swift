@@ -138,6 +138,8 @@ struct ServerMetrics: Sendable {
     /// Checks of /livez and /readyz that were made, by outcome.
     let healthChecks = LabelledCounter(["name", "status", "type"])
     let learnerPromotions: Counter
+    let failedLogins: Counter
+    let isDamaged: Gauge
     private let apply: [Histogram]
 
     init(_ registry: inout MetricRegistry) {
@@ -156,6 +158,11 @@ struct ServerMetrics: Sendable {
             "etcd_server_proposals_failed_total", "Proposals that failed.")
         quotaBytes = registry.gauge(
             "etcd_server_quota_backend_bytes", "Greatest size of the database; 0 = no limit.")
+        isDamaged = registry.gauge(
+            "martlet_database_damaged", "1 while this member's database is damaged.")
+        failedLogins = registry.counter(
+            "martlet_auth_failed_logins_total",
+            "Logins at this member with a wrong name or password.")
         authRevision = registry.gauge(
             "etcd_debugging_auth_revision", "Changes of users, roles and permissions.")
         slowApplies = registry.counter(

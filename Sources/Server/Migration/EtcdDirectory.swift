@@ -44,8 +44,7 @@ struct EtcdDirectory {
                 "\(logFolder): entries through \(log.committed) are committed, the database ends "
                     + "with entry \(index), and none of the log lies between: import a snapshot")
         }
-        let auth = try reading(database) { () throws(BoltError) in try EtcdAuth(store.bolt) }
-        return try EtcdReplay(log, after: index, path: logFolder, isAuthEnabled: auth.isEnabled)
+        return try EtcdReplay(log, after: index, path: logFolder)
     }
 
     /// The log's files from the one that has an entry.

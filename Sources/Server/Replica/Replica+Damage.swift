@@ -8,6 +8,10 @@
 //         (the one asked can't)--> asks the next member
 //   found --(nobody else has the data)--> alarm CORRUPT
 //
+// The alarm CORRUPT ends all writes of the whole cluster (etcd semantics M4). Where others have the data, one damaged
+// page of one member must not: there the damage is an alarm of this member alone: /readyz fails, a metric and the log
+// say so, and it serves nothing of what is damaged. All of that ends with the repair, for which it starts anew.
+//
 // Every entry carries the hash of the whole database after it, so that each member compares itself with the
 // leader at every entry it applies.
 
@@ -44,6 +48,7 @@ extension Replica {
         let all = damage?.merged(with: more) ?? more
         guard all != damage else { return }
         damage = all
+        status.isDamaged = true
         nextRepair = now
         output.report(.damaged(error))
     }

@@ -26,13 +26,26 @@ extension ReplicaRequest {
 }
 
 extension ReplicaRequest.Body {
-    /// Whether it keeps the cluster alive or gives space back, and is not what clients storm with.
+    /// Whether it may use the places that are kept for what ends a storm, or keeps others from harm in it.
+    ///
+    /// - Vital is what others depend on while the queue is full: leases kept alive and tokens renewed (else every
+    ///   lock and every login is lost, and all clients begin anew at once); leases that end, which free locks; what
+    ///   members do for each other; read indexes, of which each loop has one at a time for all its reads.
+    /// - Vital is what an operator ends a storm or an alarm with: compaction, alarms, members, leadership, and users
+    ///   and permissions: whoever storms can be shut out.
+    /// - Not vital is what clients storm with. Logins: each costs a hash already, and a client that has to wait for one
+    ///   is not worse off. Deletions: they are ordinary writes; at a used-up quota the queue is as free as ever, for
+    ///   puts are refused when they are carried out, and don't wait for anything. Lists and times of leases: they only
+    ///   read, and keep nothing alive.
     var isVital: Bool {
         switch self {
-        case .put, .deleteRange, .txn, .leaseGrant, .auth(.login): false
-        case .compact, .leaseRevoke, .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .alarm,
-            .moveLeader, .memberAdd, .memberRemove, .memberUpdate, .memberPromote, .publishMember,
-            .memberReplace, .auth, .loginUsed, .readIndex, .subscribe:
+        case .put, .deleteRange, .txn, .leaseGrant, .leaseTimeToLive, .leaseLeases, .auth(.login):
+            false
+        case .leaseKeepAlive, .leaseRevoke, .loginUsed, .readIndex, .subscribe, .publishMember,
+            .memberReplace:
+            true
+        case .compact, .alarm, .moveLeader, .memberAdd, .memberRemove, .memberUpdate,
+            .memberPromote, .auth:
             true
         }
     }

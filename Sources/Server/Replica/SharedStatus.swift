@@ -12,6 +12,7 @@ final class SharedStatus: Sendable {
     private let atomicApplied = Atomic<UInt64>(0)
     private let atomicReadsLocally = Atomic<Bool>(false)
     private let atomicLearner = Atomic<Bool>(false)
+    private let atomicDamaged = Atomic<Bool>(false)
     private let atomicPending = Atomic<Int>(0)
     private let atomicFailed = Atomic<Int>(0)
     private let atomicLeases = Atomic<Int>(0)
@@ -61,6 +62,12 @@ final class SharedStatus: Sendable {
     var isLearner: Bool {
         get { atomicLearner.load(ordering: .relaxed) }
         set { atomicLearner.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Whether something of this member's database is known to be damaged.
+    var isDamaged: Bool {
+        get { atomicDamaged.load(ordering: .relaxed) }
+        set { atomicDamaged.store(newValue, ordering: .relaxed) }
     }
 
     /// What event loops count.

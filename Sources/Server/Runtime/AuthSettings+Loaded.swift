@@ -1,28 +1,36 @@
 // AuthSettings+Loaded.swift: the settings of auth, with the keys they name.
-// Belongs here: from paths to keys. Never here: the flags (Configuration/), signatures (Auth/JWTMethod.swift).
+// Belongs here: from paths to keys. Never here: the flags (Configuration/), signatures (Auth/JWTMethod.swift), noticing
+// changed files (JWTKeySource.swift).
+
+internal import Logging
 
 extension AuthSettings {
-    /// Loads the keys that `--auth-token` names.
-    init(_ configuration: Configuration) throws(ConfigurationError) {
+    /// Loads the keys that `--auth-token` names; they follow their files from then on.
+    init(_ configuration: Configuration, _ logger: Logger) throws(ConfigurationError) {
         tokenTTLSeconds = UInt64(configuration.authTokenTTLSeconds)
         bcryptCost = configuration.bcryptCost
         trustsCertificates = configuration.clientCertAuth
         switch configuration.authToken {
         case .simple: tokens = .simple
         case .none: tokens = .none
-        case .jwt(let setting): tokens = .jwt(try setting.provider())
+        case .jwt(let setting):
+            let source = try JWTKeySource(setting, logger)
+            tokens = .jwt(
+                JWTProvider(method: setting.method, lifetimeSeconds: setting.lifetimeSeconds) {
+                    source.current(at: MonotonicClock.nanoseconds)
+                })
         }
     }
 }
 
 extension JWTSetting {
-    fileprivate func provider() throws(ConfigurationError) -> JWTProvider {
+    /// Reads the keys and tries them.
+    func keys() throws(ConfigurationError) -> JWTKeys {
         guard method.family != .hmac else {
             let secret = try ConfigurationFile.readBytes(privateKeyFile)
             guard !secret.isEmpty else { throw problem(privateKeyFile, "it is empty") }
             let key = JWTKey(secret: secret, method: method)
-            return JWTProvider(
-                method: method, verifying: key, signing: key, lifetimeSeconds: lifetimeSeconds)
+            return JWTKeys(verifying: key, signing: key)
         }
         let signing =
             privateKeyFile.isEmpty ? nil : try key(privateKeyFile, isPrivate: true, "private")
@@ -32,9 +40,6 @@ extension JWTSetting {
         } else {
             verifying = try key(publicKeyFile, isPrivate: false, "public")
         }
-        let provider = JWTProvider(
-            method: method, verifying: verifying, signing: signing,
-            lifetimeSeconds: lifetimeSeconds)
         // Else nobody could ever use what they get here.
         if let signing {
             let message = Array("a pair of keys".utf8)
@@ -42,7 +47,7 @@ extension JWTSetting {
                 verifying.verifies(signature, of: message)
             else { throw problem(publicKeyFile, "it is not the public key of \(privateKeyFile)") }
         }
-        return provider
+        return JWTKeys(verifying: verifying, signing: signing)
     }
 
     private func key(

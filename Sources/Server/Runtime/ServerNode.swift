@@ -90,7 +90,7 @@ final class ServerNode {
         self.logger = logger
         self.audit = audit
         self.ended = ended
-        authSettings = try ServerNode.auth(configuration)
+        authSettings = try ServerNode.auth(configuration, logger)
         group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let tls = try ServerNode.peerTLS(configuration, logger)
         let client = BootstrapClient(
@@ -248,9 +248,11 @@ final class ServerNode {
         }
     }
 
-    private static func auth(_ configuration: Configuration) throws(NodeError) -> AuthSettings {
+    private static func auth(
+        _ configuration: Configuration, _ logger: Logger
+    ) throws(NodeError) -> AuthSettings {
         do throws(ConfigurationError) {
-            return try AuthSettings(configuration)
+            return try AuthSettings(configuration, logger)
         } catch {
             throw .configuration(error)
         }
@@ -369,7 +371,7 @@ final class ServerNode {
             observer: ObserverSettings(
                 audit: audit,
                 slowNanoseconds: configuration.warningUnaryRequestDuration.nanosecondsClamped,
-                logger: logger),
+                logger: logger, failedLogins: metrics.server.failedLogins),
             fragmentBytesMax: configuration.receiveMessageBytesMax,
             progressMilliseconds: UInt64(
                 max(100, configuration.watchProgressNotifyInterval.milliseconds)),
@@ -460,6 +462,7 @@ final class ServerNode {
         metrics.server.quotaBytes.bind { [quota = configuration.quotaBackendBytes] in
             Double(quota ?? 0)
         }
+        metrics.server.isDamaged.bind { status.isDamaged ? 1 : 0 }
         metrics.server.authRevision.bind { Double(status.authMark.revision) }
         metrics.network.droppedLogLines.bind { sink.droppedLines }
         metrics.network.droppedAuditLines.bind { [audit] in audit?.droppedLines ?? 0 }

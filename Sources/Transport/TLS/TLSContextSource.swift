@@ -5,20 +5,7 @@
 
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 final class TLSContextSource: Sendable {
-    private struct FileStamp: Equatable {
-        var inode: UInt64 = 0
-        var size: Int64 = 0
-        var seconds: Int = 0
-        var nanoseconds: Int = 0
-    }
-
     private struct State {
         var context: TLSContext
         var stamps: [FileStamp]
@@ -74,12 +61,6 @@ final class TLSContextSource: Sendable {
             configuration.certificateFile, configuration.keyFile, configuration.trustedCAFile,
             configuration.revocationFile,
         ]
-        return paths.compactMap { $0 }.map { path in
-            var info = stat()
-            guard stat(path, &info) == 0 else { return FileStamp() }
-            return FileStamp(
-                inode: UInt64(info.st_ino), size: Int64(info.st_size),
-                seconds: info.st_mtim.tv_sec, nanoseconds: info.st_mtim.tv_nsec)
-        }
+        return paths.compactMap { $0 }.map { FileStamp(path: $0) }
     }
 }
