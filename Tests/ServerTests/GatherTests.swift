@@ -44,7 +44,8 @@ struct GatherTests {
     func rounds() throws {
         var reads = ReadRequests(seed: 1)
         for _ in 0..<8 { reads.add(.reader(.replica)) }
-        let first = try #require(reads.ask(now: tick(5)))
+        let asked = reads.ask(now: tick(5))
+        let first = try #require(asked)
         reads.add(.reader(.replica))
         #expect(reads.ask(now: tick(5)) == nil, "one round at a time")
         reads.resolve(first, index: 3, now: tick(6))
@@ -58,7 +59,8 @@ struct GatherTests {
     func late() throws {
         var reads = ReadRequests(seed: 1)
         for _ in 0..<8 { reads.add(.reader(.replica)) }
-        reads.resolve(try #require(reads.ask(now: tick(5))), index: 3, now: tick(6))
+        let asked = reads.ask(now: tick(5))
+        reads.resolve(try #require(asked), index: 3, now: tick(6))
         reads.add(.reader(.replica))
         #expect(reads.ask(now: tick(6)) == nil)
         #expect(reads.ask(now: reads.gather.until) != nil)
@@ -70,9 +72,11 @@ struct GatherTests {
         func read() -> ReadBatcher.Read {
             ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(100))
         }
-        let first = try #require(batcher.add(read(), turn: 1))
+        let asked = batcher.add(read(), turn: 1)
+        let first = try #require(asked)
         #expect(batcher.add(read(), turn: 1) == nil)
-        let second = try #require(batcher.add(read(), turn: 2))
+        let next = batcher.add(read(), turn: 2)
+        let second = try #require(next)
         #expect(batcher.count == 3)
         #expect(batcher.take(second).count == 1)
         #expect(batcher.take(first).count == 2)
@@ -83,9 +87,9 @@ struct GatherTests {
     @Test("an overdue read is given up, and a late answer to its question finds nobody")
     func overdue() throws {
         var batcher = ReadBatcher(loop: 3)
-        let ticket = try #require(
-            batcher.add(
-                ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(100)), turn: 1))
+        let asked = batcher.add(
+            ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(100)), turn: 1)
+        let ticket = try #require(asked)
         #expect(batcher.takeOverdue(now: tick(99)).isEmpty)
         #expect(batcher.takeOverdue(now: tick(100)).count == 1)
         #expect(batcher.take(ticket).isEmpty)
