@@ -29,8 +29,11 @@ PASSWORD = "app-secret"
 SECONDS = 60
 
 
-def checks() -> list[tuple[str, str]]:
-    return [(library, name) for library, tour in LIBRARIES.items()
+def checks() -> list:
+    # etcd's gateway refuses each call whose client certificate has a common name, while auth is on.
+    marks = {"etcd3gw": [pytest.mark.martlet]}
+    return [pytest.param(library, name, marks=marks.get(library, []))
+            for library, tour in LIBRARIES.items()
             for name in re.findall(r"^(?:async )?def (check_\w+)",
                                    (HERE / f"{tour}.py").read_text(), re.MULTILINE)]
 

@@ -27,7 +27,7 @@ def refused(call, text):
     try:
         call()
     except exceptions.Etcd3Exception as error:
-        assert text in error.detail_text, error.detail_text
+        assert text in str(error.detail_text), repr(error)
     else:
         raise AssertionError("it was let in")
 
