@@ -95,4 +95,5 @@ environment venv "${wanted[@]}"
 environment venv-etcd3 etcd3==0.12.0 protobuf==3.20.3 tenacity==6.3.1 grpcio==1.85.1
 environment venv-etcd-client-py etcd-client-py==0.5.1
 environment venv-aetcd aetcd==1.0.0 protobuf==7.36.2 grpcio==1.85.1
+environment venv-etcd3gw etcd3gw==2.7.0
 echo "$TOOLS"

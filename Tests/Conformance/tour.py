@@ -155,6 +155,8 @@ PATTERNS = [(re.compile(pattern), stand_in) for pattern, stand_in in (
     (r"(<endpoint>, )\d{5,}\b", r"\1<hash>"),
     (r"(\| <endpoint> \| +)\d{5,}( \|)", r"\1<hash>\2"),
     (r"/tmp/martlet-test-\w+", "<folder>"),
+    # etcdctl pads an id that begins with zeros.
+    (r"\b(Member|cluster) +(?=<)", r"\1 "),
     # Tables are as wide as what stands in them.
     (r" +\|", " |"), (r"-{3,}", "---"), (r"\| +", "| "),
 )]
