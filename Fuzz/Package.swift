@@ -23,7 +23,6 @@ let package = Package(
         // What the modules under test use; the reasons are in the server's own package.
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-atomics.git", from: "1.3.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
@@ -37,9 +36,7 @@ let package = Package(
         .target(name: "Raft", swiftSettings: fuzzed),
         .target(
             name: "Storage",
-            dependencies: [
-                "CSQLite", "CLZ4", "CChecksum", .product(name: "Atomics", package: "swift-atomics"),
-            ], swiftSettings: fuzzed),
+            dependencies: ["CSQLite", "CLZ4", "CChecksum"], swiftSettings: fuzzed),
         .target(
             name: "Transport",
             dependencies: [
@@ -53,7 +50,6 @@ let package = Package(
             name: "Server",
             dependencies: [
                 "Raft", "Storage", "Transport", "CChecksum", "CMalloc", "COpenSSL", "CCrypt",
-                .product(name: "Atomics", package: "swift-atomics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
