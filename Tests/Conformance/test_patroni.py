@@ -8,22 +8,25 @@ with `use_proxies` it takes the members from its configuration.
 
 from __future__ import annotations
 
+import itertools
 import json
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 
 import grpc
 import pytest
 
-from auth import READWRITE, Auth
+from auth import READWRITE, ROOT_PASSWORD, Auth
 from certs import make_cluster_certificates
 from cluster import Cluster, wait_until
 from postgres import NAMESPACE, SCOPE, TTL, Instances
 from server import HOST, is_etcd
-from test_auth_cluster import GuardedCluster
+from test_auth_cluster import GuardedCluster, settled
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 USER, PASSWORD = "patroni", "patroni-secret"
@@ -141,6 +144,39 @@ def test_a_lost_member_is_no_failover(guarded: Guarded) -> None:
     assert postgres.wait_healthy() is primary
     assert primary.state()["timeline"] == timeline
     assert guarded.leader_key() == held
+    guarded.check_rows()
+
+
+def test_changes_of_users_are_no_failover(guarded: Guarded) -> None:
+    """Others come and go on every member while Patroni keeps its lease alive and writes."""
+    postgres, cluster = guarded.postgres, guarded.cluster
+    primary, held = postgres.wait_healthy(), guarded.leader_key()
+    started = "SELECT extract(epoch FROM pg_postmaster_start_time())"
+    timeline, running_since = primary.state()["timeline"], primary.sql(started)
+    began = time.time()
+    with ExitStack() as stack:
+        managers = []
+        for member in cluster.members:
+            with cluster.connect(member, metadata=[]) as fresh:
+                token = Auth(fresh).authenticate("root", ROOT_PASSWORD)
+            managers.append(Auth(stack.enter_context(
+                cluster.connect(member, metadata=[("token", token)]))))
+        for auth in itertools.cycle(managers):
+            for change in [partial(auth.add_user, "passer", "p"), partial(auth.add_role, "passer"),
+                           partial(auth.grant, "passer", READWRITE, b"passer"),
+                           partial(auth.grant_role, "passer", "passer"),
+                           partial(auth.delete_user, "passer"),
+                           partial(auth.delete_role, "passer")]:
+                settled(change)
+            if all(instance.state().get("dcs_last_seen", 0) > began + TTL
+                   for instance in postgres.all):
+                break
+            assert time.time() < began + 120, "Patroni does not reach the members"
+    assert postgres.wait_healthy() is primary
+    assert guarded.leader_key() == held
+    # A primary whose lease is not kept alive once demotes itself, and may be promoted again.
+    assert (primary.state()["timeline"], primary.sql(started)) == (timeline, running_since)
+    guarded.insert()
     guarded.check_rows()
 
 
