@@ -27,8 +27,8 @@ TIME ?= 60
 SEED ?=
 SCENARIO ?=
 
-.PHONY: help setup build run cluster format lint unit conformance test crash soak fuzz fuzz-short \
-        bench bench-cluster failover sim sim-build sim-figures \
+.PHONY: help setup build run cluster format lint unit conformance test crash soak patroni \
+        fuzz fuzz-short bench bench-cluster failover sim sim-build sim-figures \
         sim-ledger clean
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo 'make unit    the unit tests alone; make conformance: the others alone'
 	@echo 'make crash   kill -9 under load, ROUNDS=200 times, checking that nothing is lost'
 	@echo 'make soak    every fault of a cluster in long loops (MARTLET_SOAK_SECONDS=600)'
+	@echo 'make patroni Patroni fails a real PostgreSQL over (installs both from Debian)'
 	@echo 'make fuzz    fuzz parsers and permissions, SECONDS_PER_TARGET=60'
 	@echo 'make sim     whole clusters under virtual time, TIME=60 seconds of fresh seeds'
 	@echo '             (SEED=7 SCENARIO=Simulation/Scenarios/kv.txt replays one)'
@@ -107,6 +108,11 @@ crash: build
 soak: build
 	Tests/Conformance/tools.sh
 	cd Tests/Conformance && $(PYTEST) -q -s -m soak
+
+# Not by as_root.sh: as root PostgreSQL runs as the user `postgres`, whom a user namespace lacks.
+patroni: build
+	Tests/Conformance/tools.sh --patroni
+	cd Tests/Conformance && $(PYTHON) -m pytest -q -m slow test_patroni.py
 
 fuzz: setup
 	Fuzz/run.sh $(SECONDS_PER_TARGET)

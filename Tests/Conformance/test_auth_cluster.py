@@ -7,6 +7,7 @@ Never here: single rules (test_auth*.py of one member).
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -169,6 +170,39 @@ def test_a_lease_is_kept_alive_through_any_member(three: GuardedCluster) -> None
         with rejected(*DENIED):
             three.at(number, token).revoke(others)
     three.root(0).revoke(others)
+    three.at(2, token).revoke(lease)
+
+
+def test_leases_do_not_mind_changes_of_users(three: GuardedCluster) -> None:
+    """What goes by the permissions of now is never "revision of auth store is old".
+
+    Patroni demotes its primary when a keepalive is refused.
+    """
+    name, passer = next(_names), next(_names)
+    three.auth().make(name, "p", (READWRITE, name.encode()))
+    token = Auth(three.at(0)).authenticate(name, "p")
+    lease = three.at(0, token).grant(600).ID
+    three.at(0, token).put(name.encode(), lease=lease)
+    changes, ended = three.auth(), threading.Event()
+
+    def change() -> None:
+        while not ended.is_set():
+            settled(lambda: changes.add_user(passer, "p"))
+            settled(lambda: changes.delete_user(passer))
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        for number in range(3):
+            client = three.at(number, token)
+            for _ in range(100):
+                with client.keepalive() as stream:
+                    assert stream.ping(lease).TTL == 600
+                client.time_to_live(lease)
+                client.grant(60)
+    finally:
+        ended.set()
+        changing.join()
     three.at(2, token).revoke(lease)
 
 

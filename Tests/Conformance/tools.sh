@@ -3,13 +3,16 @@
 #   tools.sh           etcdctl 3.4 and 3.5, the Python environments, h2load, curl, sqlite3, openssl, ip
 #   tools.sh --etcd    also the etcd 3.4 and 3.5 servers and etcdutl 3.5: for the tests of import and
 #                      export, and for those that validate themselves on etcd (ETCD_BIN)
+#   tools.sh --patroni also Patroni and PostgreSQL of this machine's own suite: for test_patroni.py
 # Binaries come from Debian packages (3.4: bookworm, 3.5: trixie), Python packages from PyPI; the
 # machine's apt configuration is not touched. MARTLET_TOOLS names the place, default below.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 TOOLS=${MARTLET_TOOLS:-$HOME/.cache/martlet-tools}
-WITH_ETCD=0
-case ${1:-} in '') ;; --etcd) WITH_ETCD=1 ;; *) sed -n '2,7p' "$0" >&2; exit 2 ;; esac
+WITH_ETCD=0 WITH_PATRONI=0
+case ${1:-} in
+  '') ;; --etcd) WITH_ETCD=1 ;; --patroni) WITH_PATRONI=1 ;; *) sed -n '2,8p' "$0" >&2; exit 2 ;;
+esac
 mkdir -p "$TOOLS/bin"
 TOOLS=$(cd "$TOOLS" && pwd)
 exec 9>"$TOOLS/lock"
@@ -24,6 +27,12 @@ for pair in ip:iproute2 h2load:nghttp2-client curl:curl sqlite3:sqlite3 openssl:
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+if [ $WITH_PATRONI = 1 ]; then
+  command -v patroni >/dev/null || missing+=(patroni)
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+  # Patroni's connections over TLS want it, and its package does not.
+  /usr/bin/python3 -c 'import idna' 2>/dev/null || missing+=(python3-idna)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing ${missing[*]}"
   SUDO=; [ "$(id -u)" = 0 ] || SUDO=sudo
