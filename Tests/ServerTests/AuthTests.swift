@@ -78,8 +78,13 @@ import Transport
         #expect(refusal(rig, .put("a", "1"), by: user(now)) == nil)
         #expect(refusal(rig, .put("b", "1"), by: user(now)) == .permissionDenied)
         #expect(refusal(rig, .put("a", "1"), by: user(now - 1)) == .authRevisionOld)
+        #expect(refusal(rig, .delete("a"), by: user(now - 1)) == .authRevisionOld)
+        // Leases go on while users change, as in etcd: whoever holds a lock by one would give it up.
         #expect(
-            refusal(rig, .leaseGrant(LeaseGrantRequest(ttl: 9)), by: user(now - 1))
+            refusal(rig, .leaseGrant(LeaseGrantRequest(ttl: 9, id: 5)), by: user(now - 1)) == nil)
+        try rig.executor.authorize(.leaseKeepAlive(LeaseKeepAliveRequest(id: 5)), by: user(now - 1))
+        #expect(
+            refusal(rig, .leaseRevoke(LeaseRevokeRequest(id: 5)), by: user(now - 1))
                 == .authRevisionOld)
         #expect(refusal(rig, .put("a", "1"), by: .nobody) == .userNameEmpty)
         #expect(

@@ -132,7 +132,7 @@ extension Front {
     ) throws(CallFailure) {
         let caller = try auth.caller(call.credentials)
         do throws(EtcdError) {
-            try check(KeyAccess(try auth.state.checkUser(caller)))
+            try check(KeyAccess(try auth.state.checkUserOfNow(caller)))
         } catch {
             throw CallFailure(error)
         }

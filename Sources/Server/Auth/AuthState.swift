@@ -86,10 +86,21 @@ final class AuthState {
 
     // MARK: checks, for when calls are checked
 
-    /// Refuses whoever is not a user of now.
-    func checkUser(_ caller: Caller?) throws(EtcdError) -> Grant {
+    /// Refuses whoever is no user now, and whoever was admitted by older users than those of now.
+    ///
+    /// That is for what reads or changes keys. Clients try it again.
+    func checkUserOfNow(_ caller: Caller?) throws(EtcdError) -> Grant {
         guard let caller, !caller.name.isEmpty else { throw .userNameEmpty }
         guard caller.revision >= revision else { throw .authRevisionOld }
+        return try checkUser(caller)
+    }
+
+    /// Refuses whoever is no user now; what it may do is what it may now.
+    ///
+    /// For leases: etcd grants and keeps them while users change, and who holds a lock by one gives it up when
+    /// that is refused.
+    func checkUser(_ caller: Caller?) throws(EtcdError) -> Grant {
+        guard let caller, !caller.name.isEmpty else { throw .userNameEmpty }
         guard let grant = grant(of: caller.name) else { throw .permissionDenied }
         return grant
     }

@@ -24,7 +24,9 @@ extension Executor {
             try refusing { () throws(EtcdError) in try auth.checkRoot(caller) }
         case .alarm: try authorizeAlarm(body, caller)
         case .keys:
-            let grant = try refusing { () throws(EtcdError) in try auth.checkUser(caller) }
+            let grant = try refusing { () throws(EtcdError) in
+                try body.changesKeys ? auth.checkUserOfNow(caller) : auth.checkUser(caller)
+            }
             try authorize(body, KeyAccess(grant))
         }
     }
@@ -89,5 +91,18 @@ extension Executor {
             }
         }
         if let refusal { throw .refused(refusal) }
+    }
+}
+
+extension ReplicaRequest.Body {
+    /// Whether keys are other ones afterwards.
+    fileprivate var changesKeys: Bool {
+        switch self {
+        case .put, .deleteRange, .txn, .leaseRevoke: true
+        case .compact, .leaseGrant, .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .alarm,
+            .moveLeader, .memberAdd, .memberRemove, .memberUpdate, .memberPromote, .publishMember,
+            .memberReplace, .auth, .loginUsed, .readIndex, .subscribe:
+            false
+        }
     }
 }
