@@ -39,7 +39,7 @@ trap 'rm -f "$TABLE" "$PAGE.new"' EXIT
     if (match($0, /\(default .*\)$/)) standard = substr($0, RSTART + 9, RLENGTH - 10)
     next
   }
-  /^      / { sub(/^ +/, ""); help = help (help == "" ? "" : " ") $0 }
+  /^      / && flag != "" { sub(/^ +/, ""); help = help (help == "" ? "" : " ") $0 }
   END { emit() }
 ' >"$TABLE"
 
