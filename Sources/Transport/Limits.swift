@@ -20,7 +20,7 @@ public struct ConnectionLimits: Sendable {
     ///
     /// A single answer may be larger: it was asked for.
     public var outputBytesMax = 256 << 20
-    /// RST_STREAM frames accepted in a second.
+    /// RST_STREAM frames accepted in a second for streams without a whole answer.
     public var resetsPerSecondMax = 2_000
     /// PING frames accepted in a second.
     public var pingsPerSecondMax = 200

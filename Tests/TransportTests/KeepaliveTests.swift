@@ -181,6 +181,25 @@ struct KeepaliveTests {
         try harness.close()
     }
 
+    @Test("flood: a stream that was answered may be reset as often as it is opened")
+    func answeredResets() throws {
+        var limits = ConnectionLimits()
+        limits.resetsPerSecondMax = 10
+        let harness = try Harness(limits: limits)
+        harness.rpc.onReceived = { call, message in call.send(message) }
+        for _ in 0..<30 {
+            let call = harness.client.request(
+                "/test.Echo/Chat", body: framed([1, 2, 3]), ends: false)
+            try harness.pump()
+            harness.client.reset(call.id)
+            try harness.pump()
+        }
+
+        #expect(harness.client.goAwayCode == nil)
+        #expect(harness.channel.isActive)
+        try harness.close()
+    }
+
     @Test("flood: as many resets, spread over time, are accepted")
     func slowResets() throws {
         var limits = ConnectionLimits()

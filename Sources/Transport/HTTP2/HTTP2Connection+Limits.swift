@@ -69,7 +69,11 @@ extension HTTP2Connection {
         }
     }
 
-    func resetReceived() {
+    /// - Parameter call: whose stream it ends, if that is known.
+    func resetReceived(_ call: RPCCall?) {
+        // Go's clients end each single keep-alive of a lease so, once they have its answer. What was answered
+        // cost its client as much as any call; floods reset what they do not wait for.
+        if let call, call.sentBytes > 0, call.bufferedBytes == 0 { return }
         if !resets.admit(at: lastReadNanoseconds, max: limits.resetsPerSecondMax) {
             expel("too many resets in a second", "too_many_resets")
         }

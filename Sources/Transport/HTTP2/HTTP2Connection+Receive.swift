@@ -61,7 +61,7 @@ extension HTTP2Connection {
         case NGHTTP2_SETTINGS.rawValue:
             settingsReceived()
         case NGHTTP2_RST_STREAM.rawValue:
-            resetReceived()
+            resetReceived(findCall(header.stream_id))
         default: break
         }
     }

@@ -26,8 +26,9 @@ struct HTTP2Session {
         nghttp2_option_set_max_settings(options, Limits.settingsPerFrameMax)
         nghttp2_option_set_max_reserved_remote_streams(options, 0)
         nghttp2_option_set_max_continuations(options, Limits.continuationsMax)
-        // Our own limit acts first and says why; this one is the backstop.
-        let resets = UInt64(limits.resetsPerSecondMax) * 10
+        // Our own limit acts first and says why; this one is the backstop, above what a client of ours
+        // can have answered in a second.
+        let resets = UInt64(limits.resetsPerSecondMax) * 100
         nghttp2_option_set_stream_reset_rate_limit(options, resets, resets)
         guard nghttp2_session_server_new2(&session, callbacks, owner, options) == 0, let session
         else { return nil }
