@@ -82,10 +82,10 @@ final class SimulatedCall: ServiceCall {
     private func latency() -> UInt64 { 50 + world.clientDice.heavyTail(mean: 100) }
 
     private func deliver(_ message: [UInt8]) {
-        let node = world.nodes[place]
-        if node.pausedUntil > world.now {
-            return world.schedule(at: node.pausedUntil) { [self] in deliver(message) }
-        }
+        world.whenAwake(world.nodes[place]) { [self] in deliver(message, to: world.nodes[place]) }
+    }
+
+    private func deliver(_ message: [UInt8], to node: SimulatedNode) {
         guard isListening || process != nil else { return }
         if process == nil {
             guard !isDelivered, let running = node.process, running.isReadable,

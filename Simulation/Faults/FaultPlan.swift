@@ -56,6 +56,7 @@ final class FaultPlan {
         for node in world.nodes {
             node.disk.faults = DiskFaults()
             node.pausedUntil = min(node.pausedUntil, world.now)
+            world.schedule(after: 0) { [world] in world.resume(node) }
         }
         world.note(.healed, -1)
     }
@@ -287,6 +288,7 @@ final class FaultPlan {
         band(.pause, [node.place], duration)
         let end = world.now.after(microseconds: duration)
         node.pausedUntil = max(node.pausedUntil, end)
+        world.schedule(at: node.pausedUntil) { [world] in world.resume(node) }
     }
 
     private func jump(_ duration: UInt64) {

@@ -134,14 +134,11 @@ final class Network {
             if isThere { link.heldThere.append(packet) } else { link.heldBack.append(packet) }
             return
         }
-        guard let process = world.nodes[to].process else { return }
-        if world.nodes[to].pausedUntil > world.now {
-            return world.schedule(at: world.nodes[to].pausedUntil) { [self] in
-                arrive(packet, on: link, epoch: epoch, isThere: isThere)
-            }
+        world.whenAwake(world.nodes[to]) { [self] in
+            guard link.epoch == epoch, let process = world.nodes[to].process else { return }
+            link.underWay -= 1
+            take(packet, from: world.nodes[from].identity.memberID, by: process)
         }
-        link.underWay -= 1
-        take(packet, from: world.nodes[from].identity.memberID, by: process)
     }
 
     /// What a blocked way held back goes on.

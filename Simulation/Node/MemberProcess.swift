@@ -138,8 +138,10 @@ final class MemberProcess {
 
     private func run(_ body: @escaping (MemberProcess) -> Void) {
         guard isAlive else { return }
-        if node.pausedUntil > world.now { return at(node.pausedUntil, body) }
-        body(self)
+        world.whenAwake(node) { [weak self] in
+            guard let self, isAlive else { return }
+            body(self)
+        }
     }
 
     // MARK: the replica's inbox

@@ -21,6 +21,8 @@ final class SimulatedNode {
     var process: MemberProcess?
     /// The process does nothing before this.
     var pausedUntil = Moment.beginning
+    /// What came to the machine while the process was paused, in that order.
+    var parked: [() -> Void] = []
     /// Processes that ran here.
     var starts = 0
     /// The member was removed from the cluster, or lost its disk: it never runs again as what it was.
@@ -42,8 +44,11 @@ final class SimulatedNode {
         self.peers = peers
     }
 
+    /// Whether a process would run, were there one.
+    func isRunning(at now: Moment) -> Bool { pausedUntil <= now }
+
     /// Whether a process runs that is not paused.
-    func isAwake(at now: Moment) -> Bool { process != nil && pausedUntil <= now }
+    func isAwake(at now: Moment) -> Bool { process != nil && isRunning(at: now) }
 
     /// As traces show it.
     var name: String { "n\(place)" }

@@ -71,6 +71,21 @@ public final class World {
         queue.add(at: now.after(microseconds: microseconds), body)
     }
 
+    /// Does what came to a machine, in the order in which it came: a paused process finds it when it goes on.
+    func whenAwake(_ node: SimulatedNode, _ body: @escaping () -> Void) {
+        guard node.isRunning(at: now) else { return node.parked.append(body) }
+        resume(node)
+        body()
+    }
+
+    /// Does what was left lying during a pause, if that is over.
+    func resume(_ node: SimulatedNode) {
+        guard node.isRunning(at: now), !node.parked.isEmpty else { return }
+        let waiting = node.parked
+        node.parked = []
+        for body in waiting { body() }
+    }
+
     /// Lets events happen up to a moment, or until a rule is broken or `isDone` says so.
     func run(until end: Moment, unless isDone: () -> Bool = { false }) {
         while failure == nil, let next = queue.nextTime, next <= end, !isDone() {
@@ -87,6 +102,7 @@ public final class World {
     /// Both hold parts of the world that hold them. What came out of the run, and what the members hold, stays.
     func release() {
         queue = EventQueue()
+        for node in nodes { node.parked = [] }
         plan.release()
         clients.abandonCalls()
         for node in nodes { for loop in node.process?.loops ?? [] { loop.close() } }
