@@ -155,7 +155,7 @@ extension MemberProcess {
         log.release(
             through: log.releasableIndex(
                 upTo: ended.target.index,
-                keepingBytes: isHurried ? 0 : world.setup.logRetentionBytes))
+                keepingBytes: isHurried || isAlone ? 0 : world.setup.logRetentionBytes))
         world.note(.checkpoint, node.place, ended.target.index, UInt64(ended.pageCount))
         world.marks.reach(.checkpointWritten)
         add(.logReleased(before: log.firstIndex))

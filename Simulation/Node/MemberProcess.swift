@@ -56,6 +56,7 @@ final class MemberProcess {
     var checkpointTicket: LogTicket?
     var checkpointLooks = 0
     var isHurried = false
+    var isAlone = false
     /// The page that the next scrub begins with.
     var scrubPage: UInt32 = 1
     var snapshots = SnapshotDesk()

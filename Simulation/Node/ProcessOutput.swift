@@ -63,6 +63,7 @@ final class ProcessOutput: ReplicaOutput {
         case .readable: process.isReadable = true
         case .membersChanged(let rows, let removed):
             process.knowsMembers = true
+            process.isAlone = rows.count == 1
             process.directory.set(rows, removed: removed)
             if rows.contains(where: { $0.id == process.node.identity.memberID }) {
                 world.network.update(process, process.directory.reachable)

@@ -6,6 +6,7 @@ Belongs here: what an operator sees of space. Never here: the alarm's RPCs (test
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 import requests
@@ -138,3 +139,30 @@ def test_free_space_goes_back_to_the_file_system(start):
     client.compact(client.revision(), physical=True)
     wait_until(lambda: client.status().dbSize < before / 2, "the file shrinks", 30)
     client.defragment()
+
+
+def log_bytes(server) -> int:
+    return sum(file.stat().st_size for file in (server.data_dir / "log").iterdir())
+
+
+@pytest.mark.martlet
+def test_an_only_member_keeps_no_log_behind_its_checkpoints(start):
+    server, client = start()
+    value = random.Random(1).randbytes(1 << 20)
+    for number in range(320):
+        client.put(b"k%d" % (number % 8), value[number:] + bytes(number))
+    # Three segments of 64 MiB: what no checkpoint has yet, and one that is prepared for what comes.
+    wait_until(lambda: log_bytes(server) <= 192 << 20, "checkpoints give the log back", 30)
+
+
+@pytest.mark.martlet
+@pytest.mark.cluster
+def test_members_keep_log_for_those_that_are_behind():
+    with Cluster(3) as cluster:
+        client = cluster.client(cluster.leader())
+        value = random.Random(1).randbytes(1 << 20)
+        for number in range(320):
+            client.put(b"k%d" % (number % 8), value[number:] + bytes(number))
+        cluster.wait_agreed()
+        for member in cluster.members:
+            assert log_bytes(member) >= 256 << 20

@@ -18,6 +18,7 @@ final class Checkpointer: @unchecked Sendable {
     private var awaited: LogTicket?
     private var hasLogFailed = false
     private var isHurried = false
+    private var isAlone = false
     /// The page that the next scrub begins with; belongs to the thread.
     private var scrubPage: UInt32 = 1
     private let retainedBytes: Int
@@ -104,6 +105,13 @@ final class Checkpointer: @unchecked Sendable {
         return isHurried
     }
 
+    /// A disk that is full needs the space more than members that lag do, and there may be none of those.
+    private var keptBytes: Int {
+        monitor.lock()
+        defer { monitor.unlock() }
+        return isHurried || isAlone ? 0 : retainedBytes
+    }
+
     private func wait() -> Bool {
         monitor.lock()
         defer { monitor.unlock() }
@@ -129,6 +137,13 @@ final class Checkpointer: @unchecked Sendable {
         self.isHurried = isHurried
     }
 
+    /// The cluster has so many members, learners among them; an only one needs no log behind checkpoints.
+    func memberCount(_ count: Int) {
+        monitor.lock()
+        defer { monitor.unlock() }
+        isAlone = count == 1
+    }
+
     /// The log will save no more.
     func logFailed() {
         monitor.lock()
@@ -144,11 +159,9 @@ final class Checkpointer: @unchecked Sendable {
             guard waitUntilSaved(ticket) else { return }
             checkpoint.intentIsDurable()
             while try !checkpoint.step(pages: Self.pagesPerStep) {}
-            // A disk that is full needs the space more than members that lag do.
             log.release(
                 through: log.releasableIndex(
-                    upTo: checkpoint.target.index,
-                    keepingBytes: isSpaceShort ? 0 : retainedBytes))
+                    upTo: checkpoint.target.index, keepingBytes: keptBytes))
             tell(.logReleased(before: log.firstIndex))
             logger.debug(
                 "wrote a checkpoint",

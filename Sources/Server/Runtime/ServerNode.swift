@@ -288,6 +288,7 @@ final class ServerNode {
             case .readable: opening.allow(.readable)
             case .membersChanged(let rows, let removed):
                 opening.allow(.known)
+                checkpointer.memberCount(rows.count)
                 peers.directory.set(rows, removed: removed)
                 guard let row = rows.first(where: { $0.id == member.id }) else { break }
                 peers.update(peers.directory.reachable)
