@@ -30,7 +30,8 @@ READY = "ready to serve client requests"
 ADDRESS_IN_USE = "address already in use"
 START_SECONDS = float(os.environ.get("MARTLET_START_SECONDS", "60"))
 STOP_SECONDS = 30.0
-PORTS = (31000, 39000)
+# Below those that Linux gives to outgoing connections, one of which could take a member's port while it is down.
+PORTS = (21000, 32700)
 HOST = "127.0.0.1"
 
 _pick = random.SystemRandom()
