@@ -96,12 +96,11 @@ final class MemberLoop: LoopEnvironment {
         process.at(due) { _ in body() }
     }
 
-    func submit(_ request: ReplicaRequest) -> Bool {
+    func submit(_ request: ReplicaRequest) {
         outgoing.append(request)
-        guard !isFlushScheduled else { return true }
+        guard !isFlushScheduled else { return }
         isFlushScheduled = true
         process?.after(microseconds: 1) { [self] _ in flush() }
-        return true
     }
 
     private func flush() {

@@ -20,7 +20,9 @@ final class ProcessOutput: ReplicaOutput {
     func post(_ message: LoopMessage, to loop: Int) { posted[loop].append(message) }
 
     func eventBytesWaiting(on loop: Int) -> Int {
-        process?.loops[loop].eventBytesWaiting ?? 0
+        var bytes = process?.loops[loop].eventBytesWaiting ?? 0
+        for case .events(let batch) in posted[loop] { bytes += batch.byteCount }
+        return bytes
     }
 
     func send(_ message: Message) {

@@ -83,6 +83,20 @@ import Transport
         #expect(
             refusal(rig, .leaseGrant(LeaseGrantRequest(ttl: 9, id: 5)), by: user(now - 1)) == nil)
         try rig.executor.authorize(.leaseKeepAlive(LeaseKeepAliveRequest(id: 5)), by: user(now - 1))
+        // But their keys are told by the permissions of now.
+        func told(_ body: ReplicaRequest.Body) -> EtcdError? {
+            do throws(RequestFailure) {
+                try rig.executor.authorize(body, by: user(now - 1))
+                return nil
+            } catch {
+                if case .refused(let reason) = error { return reason }
+                return .corrupt
+            }
+        }
+        #expect(told(.leaseTimeToLive(LeaseTimeToLiveRequest(id: 5, keys: false))) == nil)
+        #expect(
+            told(.leaseTimeToLive(LeaseTimeToLiveRequest(id: 5, keys: true))) == .authRevisionOld)
+        #expect(told(.leaseLeases) == .authRevisionOld)
         #expect(
             refusal(rig, .leaseRevoke(LeaseRevokeRequest(id: 5)), by: user(now - 1))
                 == .authRevisionOld)

@@ -40,6 +40,12 @@ import Testing
         #expect(table.take(new)?.call === second)
     }
 
+    @Test("tickets: one of a place that never was reaches nobody")
+    func unknown() {
+        var table = CallTable(loop: 0)
+        #expect(table.take(CallTicket(loop: 0, slot: 0, generation: 0)) == nil)
+    }
+
     @Test("time: only calls whose deadline has come are overdue, and all of those")
     func overdue() {
         var table = CallTable(loop: 0)

@@ -115,6 +115,7 @@ import Transport
         #expect(empty.status == RPCStatus(.unknown, EtcdError.emptyKey.rawValue))
         rig.loop.isQueueFull = true
         let full = rig.call(.campaign, CampaignRequest(name: "a", lease: 1).encoded())
+        rig.settle()
         #expect(full.status == RPCStatus(.unknown, EtcdError.tooManyRequests.rawValue))
     }
 

@@ -1,6 +1,7 @@
 // FakeLoop.swift: an event loop and a call that a test holds in its hand.
 // Belongs here: what stands in for a connection and its loop. Never here: replicas and stores (ServerSupport.swift).
 
+import Testing
 import Transport
 
 @testable import Server
@@ -26,6 +27,8 @@ final class FakeLoop: LoopEnvironment {
     private(set) var turn: UInt64 = 0
     /// Whether the replica's queue has no room.
     var isQueueFull = false
+    /// Told, a turn later, of a request for which there was none.
+    var refused: ((CallTicket) -> Void)?
     var wallClockSeconds: Int64 = 1_000_000
     /// Whether the threads that compute have no room.
     var isComputeFull = false
@@ -44,10 +47,11 @@ final class FakeLoop: LoopEnvironment {
         timers.append((now.advanced(milliseconds: milliseconds), body))
     }
 
-    func submit(_ request: ReplicaRequest) -> Bool {
-        guard !isQueueFull else { return false }
-        submitted.append(request)
-        return true
+    func submit(_ request: ReplicaRequest) {
+        guard isQueueFull, case .call(let ticket) = request.origin else {
+            return submitted.append(request)
+        }
+        turns.append { [self] in refused?(ticket) }
     }
 
     /// Runs what waits for the next turn; false if nothing does.
@@ -71,6 +75,7 @@ final class FakeLoop: LoopEnvironment {
         turns = []
         timers = []
         submitted = []
+        refused = nil
     }
 
     func takeSubmitted() -> [ReplicaRequest] {
@@ -89,13 +94,17 @@ final class FakeCall: ServiceCall {
     private(set) var messages: [[UInt8]] = []
     private(set) var status: RPCStatus?
 
-    func send(_ message: consuming [UInt8]) { messages.append(message) }
+    func send(_ message: consuming [UInt8]) {
+        if status != nil { Issue.record("a message after the end of the call") }
+        messages.append(message)
+    }
     func beginMessage(length: Int) { messages.append([]) }
     func sendPart(_ bytes: consuming [UInt8]) { messages[messages.count - 1] += bytes }
     func pauseReceiving() {}
     func resumeReceiving() {}
 
     func finish(_ status: RPCStatus) {
+        if self.status != nil { Issue.record("a second end of the call") }
         self.status = status
         isOpen = false
     }

@@ -24,6 +24,9 @@ final class FrontRig {
             watches: WatchHub(
                 identity: ReplicaRig.identity, status: rig.status, store: store, environment: loop,
                 loop: 0, fragmentBytesMax: 1 << 20, progressMilliseconds: 1000))
+        loop.refused = { [unowned front] ticket in
+            front.take(.failure(ticket, EtcdError.tooManyRequests.status))
+        }
     }
 
     /// Makes a unary call; what it sent to the replica is in `loop`.

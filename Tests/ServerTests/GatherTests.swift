@@ -92,10 +92,46 @@ struct GatherTests {
         let ticket = try #require(asked)
         #expect(batcher.takeOverdue(now: tick(99)).isEmpty)
         #expect(batcher.takeOverdue(now: tick(100)).count == 1)
+        #expect(batcher.count == 0)
         #expect(batcher.take(ticket).isEmpty)
-        // The turn is not over: the question that was asked in it is gone, so a read needs a new one.
         #expect(
             batcher.add(
                 ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(200)), turn: 1) != nil)
+    }
+
+    @Test("without answers a loop asks some questions only, and later reads share the next one")
+    func bound() throws {
+        var batcher = ReadBatcher(loop: 3)
+        var asked: [CallTicket] = []
+        for turn in 1...200 {
+            let read = ReadBatcher.Read(
+                call: FakeCall(), run: {}, deadline: tick(UInt64(turn)))
+            if let ticket = batcher.add(read, turn: UInt64(turn)) { asked.append(ticket) }
+        }
+        #expect(asked.count == ReadBatcher.questionsMax)
+        // That nobody waits for a question any more does not make room for another: the replica still has it.
+        #expect(batcher.takeOverdue(now: tick(100)).count == 100)
+        #expect(batcher.next(turn: 201) == nil)
+        #expect(batcher.take(asked[0]).isEmpty)
+        let next = batcher.next(turn: 201)
+        let last = try #require(next)
+        #expect(batcher.next(turn: 201) == nil)
+        #expect(batcher.take(last).count == 100)
+        #expect(batcher.count == 0)
+    }
+
+    @Test("reads that were to share the next question and have all gone are not asked for")
+    func nobodyLeft() throws {
+        var batcher = ReadBatcher(loop: 3)
+        var asked: [CallTicket] = []
+        for turn in 1...100 {
+            let read = ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(1))
+            if let ticket = batcher.add(read, turn: UInt64(turn)) { asked.append(ticket) }
+        }
+        #expect(batcher.takeOverdue(now: tick(1)).count == 100)
+        #expect(batcher.take(asked[0]).isEmpty)
+        #expect(batcher.next(turn: 101) == nil)
+        let read = ReadBatcher.Read(call: FakeCall(), run: {}, deadline: tick(9))
+        #expect(batcher.add(read, turn: 102) != nil)
     }
 }

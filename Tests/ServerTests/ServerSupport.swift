@@ -346,7 +346,7 @@ final class NoEnvironment: LoopEnvironment {
     ) -> Bool { false }
     func later(_ body: @escaping () -> Void) {}
     func after(milliseconds: UInt64, _ body: @escaping () -> Void) {}
-    func submit(_ request: ReplicaRequest) -> Bool { false }
+    func submit(_ request: ReplicaRequest) {}
 }
 
 /// HashKVResponse, less its header.

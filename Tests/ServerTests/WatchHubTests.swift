@@ -340,6 +340,7 @@ extension WatchStream {
         let world = try WatchWorld()
         let stream = world.stream()
         world.loop.isQueueFull = true
+        world.loop.refused = { [unowned world] in world.hub.subscriptionRefused($0) }
         try world.create(stream)
         world.put("k", "1")
         world.settle()

@@ -56,9 +56,9 @@ struct CallTable {
     /// The call of a ticket, which then waits no more; nil if it timed out.
     mutating func take(_ ticket: CallTicket) -> (call: any ServiceCall, purpose: Purpose)? {
         let place = Int(ticket.slot)
-        guard slots[place].generation == ticket.generation, let call = slots[place].call else {
-            return nil
-        }
+        guard slots.indices.contains(place), slots[place].generation == ticket.generation,
+            let call = slots[place].call
+        else { return nil }
         let purpose = slots[place].purpose
         release(place)
         return (call, purpose)

@@ -165,12 +165,12 @@ extension Front {
         _ call: any ServiceCall, _ work: @escaping @Sendable () -> [UInt8]?,
         then next: @escaping ([UInt8]?) throws(CallFailure) -> Void
     ) throws(CallFailure) {
-        let isTaken = context.environment.compute(work) { result in
+        let isTaken = context.environment.compute(work) { [self] result in
             guard call.isOpen else { return }
             do throws(CallFailure) {
                 try next(result)
             } catch {
-                call.finish(error.status)
+                end(call, error.status)
             }
         }
         guard isTaken else { throw CallFailure(.tooManyRequests) }

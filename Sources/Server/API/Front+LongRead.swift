@@ -16,6 +16,7 @@ extension Front {
             reader = try context.store.checkOut()
         } catch {
             context.store.report(error)
+            admitNext()
             throw CallFailure(error)
         }
         guard let reader else { return try enqueue(read) }
@@ -34,8 +35,7 @@ extension Front {
 
     private func endStuckReads() {
         for stuck in longReads.stuck(now: context.environment.now) {
-            endLongRead(stuck)
-            stuck.call.finish(EtcdError.tooManyRequests.status)
+            end(stuck.call, EtcdError.tooManyRequests.status)
         }
     }
 
@@ -59,6 +59,7 @@ extension Front {
                 let operation = try SnapshotOperation(pages: context.pages)
                 context.store.checkIn(reader)
                 read.phase = .snapshot(operation)
+                admitNext()
             }
         } catch {
             context.store.report(error)
@@ -249,11 +250,12 @@ extension Front {
     private func admitNext() {
         guard let next = longReads.popAdmitted() else { return }
         context.environment.later { [self] in
-            guard next.call.isOpen else { return }
+            // Its client may have gone since: the reader is still free.
+            guard next.call.isOpen else { return admitNext() }
             do throws(CallFailure) {
                 try begin(next)
             } catch {
-                next.call.finish(error.status)
+                end(next.call, error.status)
             }
         }
     }

@@ -120,10 +120,20 @@ final class Front {
         do throws(CallFailure) {
             try dispatch(call, method, message)
         } catch {
-            call.finish(error.status)
+            end(call, error.status)
         }
         // What the services keep holds the call: it must not outlive it.
         if !call.isOpen { call.held = nil }
+    }
+
+    /// Ends a call with an error, and what the services keep for it: the carrier tells only of calls that the
+    /// client ended.
+    func end(_ call: any ServiceCall, _ status: RPCStatus) {
+        guard call.isOpen else { return }
+        let held = call.held
+        call.finish(status)
+        call.held = nil
+        cancel(holder: held)
     }
 
     /// Hands a message to its service, once what can be checked now is.
@@ -271,12 +281,8 @@ final class Front {
         }
         let authority = try authority(of: call)
         let ticket = table.insert(call, purpose, deadline: requestDeadline)
-        let request = ReplicaRequest(
-            ticket: ticket, body: body, byteCount: byteCount, authority: authority)
-        guard context.environment.submit(request) else {
-            _ = table.take(ticket)
-            throw CallFailure(.tooManyRequests)
-        }
+        context.environment.submit(
+            ReplicaRequest(ticket: ticket, body: body, byteCount: byteCount, authority: authority))
         sweepLater()
     }
 
@@ -290,12 +296,12 @@ final class Front {
         if context.status.readsLocally { return try read() }
         let waiting = ReadBatcher.Read(
             call: call,
-            run: {
+            run: { [self] in
                 guard call.isOpen else { return }
                 do throws(CallFailure) {
                     try read()
                 } catch {
-                    call.finish(error.status)
+                    end(call, error.status)
                 }
             }, deadline: requestDeadline)
         if let ticket = reads.add(waiting, turn: context.environment.turn) { ask(ticket) }
@@ -304,9 +310,15 @@ final class Front {
 
     private func ask(_ ticket: CallTicket) {
         askedReadIndex = context.environment.now
-        let question = ReplicaRequest(ticket: ticket, body: .readIndex, byteCount: 0)
-        guard !context.environment.submit(question) else { return }
-        take(.failure(ticket, EtcdError.tooManyRequests.status))
+        context.environment.submit(
+            ReplicaRequest(ticket: ticket, body: .readIndex, byteCount: 0))
+    }
+
+    /// The reads of a question that was answered, or refused; others may be asked for now.
+    private func takeReads(_ ticket: CallTicket) -> [ReadBatcher.Read] {
+        let taken = reads.take(ticket)
+        if let next = reads.next(turn: context.environment.turn) { ask(next) }
+        return taken
     }
 
     private var requestDeadline: Tick {
@@ -328,16 +340,18 @@ final class Front {
             }
         case .failure(let ticket, let status) where ReadBatcher.owns(ticket):
             context.status.counts.failedReadIndexes.add(1)
-            for read in reads.take(ticket) where read.call.isOpen { read.call.finish(status) }
+            for read in takeReads(ticket) { end(read.call, status) }
+        case .failure(let ticket, _) where WatchHub.owns(ticket):
+            watches.subscriptionRefused(ticket)
         case .failure(let ticket, let status):
-            guard let (call, _) = table.take(ticket), call.isOpen else { return }
-            call.finish(status)
+            guard let (call, _) = table.take(ticket) else { return }
+            end(call, status)
         case .readable(let ticket):
             let waited = context.environment.now.since(askedReadIndex)
             if waited >= LoopCounts.slowReadIndexMilliseconds {
                 context.status.counts.slowReadIndexes.add(1)
             }
-            for read in reads.take(ticket) { read.run() }
+            for read in takeReads(ticket) { read.run() }
         }
     }
 
@@ -354,7 +368,7 @@ final class Front {
             let lost = leaderWatch.look(
                 hasLeader: context.status.leader != 0, now: context.environment.now,
                 patience: 3 * context.limits.electionTimeoutMilliseconds)
-            for call in lost { call.finish(EtcdError.noLeader.status) }
+            for call in lost { end(call, EtcdError.noLeader.status) }
             if !leaderWatch.end() { lookForLeader() }
         }
     }
@@ -366,12 +380,10 @@ final class Front {
         context.environment.after(milliseconds: Front.sweepMilliseconds) { [self] in
             isSweeping = false
             let now = context.environment.now
-            for (call, purpose) in table.takeOverdue(now: now) where call.isOpen {
-                call.finish(overdueError(purpose).status)
+            for (call, purpose) in table.takeOverdue(now: now) {
+                end(call, overdueError(purpose).status)
             }
-            for read in reads.takeOverdue(now: now) where read.call.isOpen {
-                read.call.finish(EtcdError.timeout.status)
-            }
+            for read in reads.takeOverdue(now: now) { end(read.call, EtcdError.timeout.status) }
             if table.count + reads.count > 0 { sweepLater() }
         }
     }

@@ -31,6 +31,6 @@ protocol LoopEnvironment: AnyObject {
     func after(milliseconds: UInt64, _ body: @escaping () -> Void)
     /// Requests submitted under the same number reach the replica together, and it has none of them yet.
     var turn: UInt64 { get }
-    /// Queues a request for the replica; false if its queue is full.
-    func submit(_ request: ReplicaRequest) -> Bool
+    /// Hands a request to the replica; if its queue is full a failure comes back in a later turn.
+    func submit(_ request: ReplicaRequest)
 }

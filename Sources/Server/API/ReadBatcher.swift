@@ -18,15 +18,23 @@ struct ReadBatcher {
     /// No call has this slot, so answers for a question meet no call.
     private static let slot = UInt32.max
 
+    /// Questions of a loop that may wait for their answer; the reads of later turns then share the next one.
+    static let questionsMax = 64
+
     /// Reads that share a question.
     private struct Group {
         let number: UInt32
-        /// In which the question is handed over, so that more may join it until then.
-        let turn: UInt64
+        /// In which the question is handed over, so that more may join it until then; nil while it waits for one to
+        /// be answered.
+        var turn: UInt64?
         var reads: [Read]
     }
 
     private let loop: Int32
+    /// In the order of asking.
+    ///
+    /// A question stays until it is answered, and be it that nobody waits any more: so their number is bounded at
+    /// the replica, too, however long there is no leader.
     private var groups: [Group] = []
     private var lastNumber: UInt32 = 0
     /// Reads that wait.
@@ -38,16 +46,29 @@ struct ReadBatcher {
 
     static func owns(_ ticket: CallTicket) -> Bool { ticket.slot == slot }
 
-    /// Adds a read; returns the ticket to ask under unless this turn's question is asked already.
+    /// Adds a read; returns the ticket to ask under unless it joins others, or has to wait.
     mutating func add(_ read: Read, turn: UInt64) -> CallTicket? {
         count += 1
-        if let last = groups.indices.last, groups[last].turn == turn {
+        if let last = groups.indices.last, groups[last].turn ?? turn == turn {
             groups[last].reads.append(read)
             return nil
         }
         lastNumber &+= 1
-        groups.append(Group(number: lastNumber, turn: turn, reads: [read]))
-        return CallTicket(loop: loop, slot: Self.slot, generation: lastNumber)
+        groups.append(Group(number: lastNumber, turn: nil, reads: [read]))
+        return next(turn: turn)
+    }
+
+    /// The ticket to ask under for the reads that wait for a question; nil if none do, or enough are asked.
+    mutating func next(turn: UInt64) -> CallTicket? {
+        guard let last = groups.indices.last, groups[last].turn == nil,
+            groups.count <= Self.questionsMax
+        else { return nil }
+        guard !groups[last].reads.isEmpty else {
+            groups.removeLast()
+            return nil
+        }
+        groups[last].turn = turn
+        return CallTicket(loop: loop, slot: Self.slot, generation: groups[last].number)
     }
 
     /// Takes the reads that a question was asked for.
@@ -69,8 +90,6 @@ struct ReadBatcher {
             groups[place].reads.removeAll { $0.deadline <= now }
         }
         count -= overdue.count
-        // The answer to a question that nobody waits for any more may come all the same.
-        groups.removeAll { $0.reads.isEmpty }
         return overdue
     }
 }

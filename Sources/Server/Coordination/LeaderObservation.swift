@@ -92,6 +92,7 @@ final class LeaderObservation: CoordinationOperation {
     }
 
     private func send(_ header: ResponseHeader, _ kv: WireKeyValue) {
+        guard call.isOpen else { return }
         var writer = ProtoWriter()
         writer.leaderResponse(header, kv)
         call.send(writer.take())

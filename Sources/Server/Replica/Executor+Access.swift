@@ -25,7 +25,7 @@ extension Executor {
         case .alarm: try authorizeAlarm(body, caller)
         case .keys:
             let grant = try refusing { () throws(EtcdError) in
-                try body.changesKeys ? auth.checkUserOfNow(caller) : auth.checkUser(caller)
+                try body.concernsKeys ? auth.checkUserOfNow(caller) : auth.checkUser(caller)
             }
             try authorize(body, KeyAccess(grant))
         }
@@ -95,13 +95,14 @@ extension Executor {
 }
 
 extension ReplicaRequest.Body {
-    /// Whether keys are other ones afterwards.
-    fileprivate var changesKeys: Bool {
+    /// Whether keys are other ones afterwards, or are told.
+    fileprivate var concernsKeys: Bool {
         switch self {
-        case .put, .deleteRange, .txn, .leaseRevoke: true
-        case .compact, .leaseGrant, .leaseKeepAlive, .leaseTimeToLive, .leaseLeases, .alarm,
-            .moveLeader, .memberAdd, .memberRemove, .memberUpdate, .memberPromote, .publishMember,
-            .memberReplace, .auth, .loginUsed, .readIndex, .subscribe:
+        case .put, .deleteRange, .txn, .leaseRevoke, .leaseLeases: true
+        case .leaseTimeToLive(let request): request.keys
+        case .compact, .leaseGrant, .leaseKeepAlive, .alarm, .moveLeader, .memberAdd,
+            .memberRemove, .memberUpdate, .memberPromote, .publishMember, .memberReplace, .auth,
+            .loginUsed, .readIndex, .subscribe:
             false
         }
     }

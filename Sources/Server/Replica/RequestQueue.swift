@@ -30,7 +30,7 @@ extension ReplicaRequest.Body {
     ///
     /// - Vital is what others depend on while the queue is full: leases kept alive and tokens renewed (else every
     ///   lock and every login is lost, and all clients begin anew at once); leases that end, which free locks; what
-    ///   members do for each other; read indexes, of which each loop has one at a time for all its reads.
+    ///   members do for each other; read indexes, of which each loop has some tens at a time (`ReadBatcher`).
     /// - Vital is what an operator ends a storm or an alarm with: compaction, alarms, members, leadership, and users
     ///   and permissions: whoever storms can be shut out.
     /// - Not vital is what clients storm with. Logins: each costs a hash already, and a client that has to wait for one

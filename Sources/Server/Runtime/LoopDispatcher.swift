@@ -70,6 +70,8 @@ final class LoopDispatcher: ReplicaOutput {
     private let mailboxes: [LoopMailbox]
     private let peers: PeerNetwork
     private var outgoing: [[LoopMessage]]
+    /// Bytes of events in `outgoing`, for each loop.
+    private var outgoingEventBytes: [Int]
     private var traffic: [PeerTraffic] = []
     private let events: @Sendable (ReplicaEvent) -> Void
     let meter: ReplicaMeter
@@ -83,14 +85,16 @@ final class LoopDispatcher: ReplicaOutput {
         self.meter = meter
         self.events = events
         outgoing = Array(repeating: [], count: mailboxes.count)
+        outgoingEventBytes = Array(repeating: 0, count: mailboxes.count)
     }
 
     func post(_ message: LoopMessage, to loop: Int) {
+        if case .events(let batch) = message { outgoingEventBytes[loop] += batch.byteCount }
         outgoing[loop].append(message)
     }
 
     func eventBytesWaiting(on loop: Int) -> Int {
-        mailboxes[loop].eventBytesWaiting
+        mailboxes[loop].eventBytesWaiting + outgoingEventBytes[loop]
     }
 
     func report(_ event: ReplicaEvent) {
@@ -137,6 +141,7 @@ final class LoopDispatcher: ReplicaOutput {
         for place in traffic.indices { peers.send(&traffic[place]) }
         for loop in outgoing.indices where !outgoing[loop].isEmpty {
             mailboxes[loop].post(&outgoing[loop])
+            outgoingEventBytes[loop] = 0
         }
     }
 }

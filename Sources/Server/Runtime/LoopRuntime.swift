@@ -50,14 +50,12 @@ final class NIOLoopEnvironment: LoopEnvironment {
         loop.scheduleTask(in: .milliseconds(Int64(milliseconds))) { bound.value() }
     }
 
-    func submit(_ request: ReplicaRequest) -> Bool {
+    func submit(_ request: ReplicaRequest) {
         outgoing.append(request)
-        if !isInTurn, !isFlushScheduled {
-            isFlushScheduled = true
-            // Requests made outside a turn of the transport are handed over in a turn of their own.
-            later { [self] in flush() }
-        }
-        return true
+        guard !isInTurn, !isFlushScheduled else { return }
+        isFlushScheduled = true
+        // Requests made outside a turn of the transport are handed over in a turn of their own.
+        later { [self] in flush() }
     }
 
     /// Hands the requests of a turn to the replica, with one lock for all.

@@ -31,6 +31,8 @@ final class WatchHub {
     /// The last revision handed to this loop; nil until the replica has confirmed the subscription.
     private(set) var delivered: Int64?
     private var isSubscribed = false
+    /// Tells the newest subscription, or its end, from those before.
+    private var subscriptions: UInt32 = 0
     private var isPumpScheduled = false
     private var isProgressScheduled = false
     private var progressWatchers = 0
@@ -244,27 +246,40 @@ final class WatchHub {
     }
 
     private func unsubscribeIfIdle() {
-        guard watcherCount == 0, isSubscribed, submit(subscribe: false) else { return }
+        guard watcherCount == 0, isSubscribed else { return }
+        submit(subscribe: false)
         isSubscribed = false
         delivered = nil
     }
 
     private func subscribe() {
-        guard !isSubscribed else { return }
-        isSubscribed = submit(subscribe: true)
-        guard !isSubscribed else { return }
-        // The replica's queue is full: the watches wait and ask again.
-        environment.after(milliseconds: WatchLimits.subscribeRetryMilliseconds) { [self] in
-            guard watcherCount > 0 else { return }
-            subscribe()
-        }
+        guard !isSubscribed, watcherCount > 0 else { return }
+        submit(subscribe: true)
+        isSubscribed = true
     }
 
-    private func submit(subscribe: Bool) -> Bool {
+    private func submit(subscribe: Bool) {
+        subscriptions &+= 1
         environment.submit(
             ReplicaRequest(
-                ticket: CallTicket(loop: loop, slot: 0, generation: 0),
+                ticket: CallTicket(loop: loop, slot: Self.slot, generation: subscriptions),
                 body: .subscribe(subscribe), byteCount: 0))
+    }
+
+    /// No call has this slot, so a refused subscription meets no call.
+    private static let slot = UInt32.max - 1
+
+    static func owns(_ ticket: CallTicket) -> Bool { ticket.slot == slot }
+
+    /// The replica's queue was full, or it has stopped: the watches wait and ask again.
+    ///
+    /// The end of a subscription needs no second attempt: events that nobody watches are passed over.
+    func subscriptionRefused(_ ticket: CallTicket) {
+        guard isSubscribed, ticket.generation == subscriptions else { return }
+        isSubscribed = false
+        environment.after(milliseconds: WatchLimits.subscribeRetryMilliseconds) { [self] in
+            subscribe()
+        }
     }
 
     /// Tells operators how many watches are behind.
