@@ -92,6 +92,42 @@ import TestSupport
         #expect(try again.integrity() == "ok")
     }
 
+    /// Simulator, scenario single, seeds 5006476 and 5007630: the slot of `db.meta` was read back from memory, the
+    /// next checkpoint was announced as beginning there, and the power took both.
+    @Test("checkpoint: what a failed operation left in memory is not built on")
+    func onlyInMemory() throws {
+        var point = 0
+        while true {
+            let rig = try prepared()
+            rig.disk.inject(.ioError, atOperation: rig.disk.operations.count + 1 + point)
+            do {
+                _ = try rig.checkpoint(pagesPerStep: 3)
+                break
+            } catch {
+                guard case .disk = error else { throw error }
+            }
+            // The process begins anew, the machine goes on: its memory has what was written.
+            let store = try PageRig.recover(rig.disk, log: rig.log, intent: rig.intent)
+            let writer = try store.openWriter()
+            try writer.execute("UPDATE t SET b = 'changed' WHERE a = 100")
+            let payload = try store.encode(header: StateHeader(revision: 1000))
+            store.seal(index: rig.lastIndex + 1, term: 2)
+            store.publish(through: rig.lastIndex + 1, term: 2)
+            let checkpoint = try #require(try store.beginCheckpoint())
+            checkpoint.intentIsDurable()
+            rig.disk.crash(afterOperation: rig.disk.operations.count + 1)
+            #expect(throws: StorageError.self) { while try !checkpoint.step(pages: 1) {} }
+
+            let disk = rig.disk.afterCrash(.nothing)
+            let again = try PageRig.recover(
+                disk, log: rig.log + [payload], intent: checkpoint.intent)
+            #expect(again.committedState.databaseHash == store.committedState.databaseHash)
+            #expect(try again.integrity() == "ok")
+            point += 1
+        }
+        #expect(point > 6)
+    }
+
     @Test("recovery: nothing is served before redo has passed the checkpoint that was interrupted")
     func nothingIsServedEarly() throws {
         let rig = try prepared()

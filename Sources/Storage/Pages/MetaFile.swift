@@ -16,6 +16,8 @@ final class MetaFile: @unchecked Sendable {
 
     private let file: any DiskFile
     private var sequence: UInt64 = 0
+    /// The slot that `load` found to be the newest.
+    private var newest: [UInt8] = []
 
     init(file: any DiskFile) {
         self.file = file
@@ -25,7 +27,7 @@ final class MetaFile: @unchecked Sendable {
     ///
     /// - Throws: `incompatible` if a newer version of this program wrote it.
     func load() throws(StorageError) -> StoreState? {
-        var newest: StoreState?
+        var result: StoreState?
         for slot in 0..<UInt64(2) {
             var bytes = [UInt8](repeating: 0, count: Self.slotBytes)
             do {
@@ -35,9 +37,25 @@ final class MetaFile: @unchecked Sendable {
             }
             guard let (found, state) = try parse(bytes), found > sequence else { continue }
             sequence = found
-            newest = state
+            newest = bytes
+            result = state
         }
-        return newest
+        return result
+    }
+
+    /// Makes what was loaded durable, whatever the last process left in memory; nothing may be built on it before.
+    ///
+    /// It may have died between writing the slot and its sync, or on that sync, after which the system holds the
+    /// slot as clean although the disk never got it: so it is written once more, over itself. The other slot is
+    /// still whole if a crash tears this one.
+    func settle() throws(StorageError) {
+        guard !newest.isEmpty else { return }
+        do {
+            try file.write(newest, at: sequence % 2 * Self.slotStride)
+            try file.sync()
+        } catch {
+            throw .disk(error)
+        }
     }
 
     private func parse(_ bytes: [UInt8]) throws(StorageError) -> (UInt64, StoreState)? {

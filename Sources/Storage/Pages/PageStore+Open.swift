@@ -36,6 +36,7 @@ extension PageStore {
         let side = SideFile(file: sideFile)
         let meta = MetaFile(file: metaFile)
         var state = try meta.load()
+        try meta.settle()
         if state == nil {
             let sideBytes = try side.size()
             guard databaseBytes == 0 && sideBytes == 0 else {

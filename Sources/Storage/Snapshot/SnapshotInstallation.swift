@@ -81,6 +81,7 @@ private struct SnapshotInstall {
         meta = MetaFile(file: files.2)
         stagedFile = files.3
         found = try meta.load()
+        try meta.settle()
         staged = try StagedPages.load(
             stagedFile, count: manifest.records, pageCount: manifest.state.pageCount)
     }
