@@ -165,9 +165,8 @@ extension RaftMessageFields {
                 .appendAccepted, .readIndexRequest, .readIndexAnswer, .timeoutNow, .snapshotOffer:
                 false
             }
-        return [term, index, indexTerm, commit, isNumberCounted ? number : 0].allSatisfy {
-            $0 <= Self.countMax
-        }
+        // The bound is all bits but the highest: one of them is beyond it if all together are.
+        return term | index | indexTerm | commit | (isNumberCounted ? number : 0) <= Self.countMax
     }
 
     private var place: EntryID { EntryID(term: Term(indexTerm), index: LogIndex(index)) }

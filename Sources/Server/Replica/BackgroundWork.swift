@@ -100,8 +100,12 @@ struct BackgroundWork {
     /// When there will be something to do, leases apart.
     var nextWake: Tick? {
         guard isLeading else { return nil }
-        return [nextCompactionStep, nextGiveBack, autoCompactor.nextDue, nextLeaseCheckpoint]
-            .compactMap { $0 }.min().map { max($0, pausedUntil) }
+        var wake = Earliest()
+        wake.add(nextCompactionStep)
+        wake.add(nextGiveBack)
+        wake.add(autoCompactor.nextDue)
+        wake.add(nextLeaseCheckpoint)
+        return wake.tick.map { max($0, pausedUntil) }
     }
 
     /// Takes what is due now.

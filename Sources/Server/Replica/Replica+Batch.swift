@@ -99,7 +99,7 @@ extension Replica {
 
     /// The next requests for one batch; one that changes the members is a batch by itself.
     private func takeChunk() -> ArraySlice<ReplicaRequest> {
-        if mayChangeMembers, !postponed.isEmpty { return [postponed.removeFirst()] }
+        if !postponed.isEmpty, mayChangeMembers { return [postponed.removeFirst()] }
         var count = 0
         var bytes = 0
         let last = min(backlog.count, ReplicaLimits.requestsPerBatchMax)

@@ -44,6 +44,9 @@ extension Replica {
         }
         knowsMembers = true
         members = rows
+        isWrongInTable = rows.contains {
+            $0.id == settings.identity.memberID && !$0.isPublished(as: settings.member)
+        }
         output.report(.membersChanged(rows, removed: removed))
         if removed.contains(settings.identity.memberID), !isRemoved {
             isRemoved = true
@@ -93,17 +96,14 @@ extension Replica {
 
     /// Writes down this member's name and client URLs if the table has others (K9).
     func publishSelf() {
-        guard knowsMembers, node.leader != nil, !isPublishing,
-            let row = members.first(where: { $0.id == settings.identity.memberID }),
-            !row.isPublished(as: settings.member)
-        else { return }
+        guard isWrongInTable, knowsMembers, node.leader != nil, !isPublishing else { return }
         isPublishing = true
         queue(
             ReplicaRequest(
                 origin: .replica,
                 body: .publishMember(
                     PublishMemberRequest(
-                        id: row.id, name: settings.member.name,
+                        id: settings.identity.memberID, name: settings.member.name,
                         clientURLs: settings.member.clientURLs)),
                 byteCount: 256, authority: .member))
     }

@@ -151,6 +151,8 @@ final class Replica {
     /// The members as published; meaningless before `knowsMembers`.
     var members: [MemberRow] = []
     var knowsMembers = false
+    /// The members as published have another name or other URLs of this one.
+    var isWrongInTable = false
     /// This member is none any more, and has said so.
     var isRemoved = false
     /// This member's name and URLs are on their way into the table.
@@ -354,14 +356,19 @@ final class Replica {
             milliseconds: UInt64(node.ticksUntilDue - 1) * settings.tickMilliseconds)
         // What gathers may be waiting outside still.
         let gathered = reads.gather.until > now ? reads.gather.until : nil
-        guard let tip else { return [tick, soon, gathered].compactMap { $0 }.min() }
-        return [
-            gathered,
-            tip.executor.leases.nextDeadline.map { max($0, background.nextLeaseCheck) },
-            tip.executor.logins.nextDeadline.map { max($0, background.nextLoginCheck) },
-            background.nextWake, isAlone ? nil : tick, soon,
-            isDiskFull ? now.advanced(milliseconds: SpaceGuard.lookMilliseconds) : nil,
-        ].compactMap { $0 }.min()
+        var wake = Earliest()
+        wake.add(soon)
+        wake.add(gathered)
+        guard let tip else {
+            wake.add(tick)
+            return wake.tick
+        }
+        wake.add(tip.executor.leases.nextDeadline.map { max($0, background.nextLeaseCheck) })
+        wake.add(tip.executor.logins.nextDeadline.map { max($0, background.nextLoginCheck) })
+        wake.add(background.nextWake)
+        if !isAlone { wake.add(tick) }
+        if isDiskFull { wake.add(now.advanced(milliseconds: SpaceGuard.lookMilliseconds)) }
+        return wake.tick
     }
 
     /// Whether something waits that is tried again from time to time.

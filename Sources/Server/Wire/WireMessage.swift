@@ -28,7 +28,8 @@ extension WireDecodable {
 extension WireMessage {
     /// The message as bytes of its own.
     func encoded() -> [UInt8] {
-        var writer = ProtoWriter()
+        // Most are small: one piece of memory, not three of which each is larger than the one before.
+        var writer = ProtoWriter(capacity: 128)
         encode(into: &writer)
         return writer.bytes
     }
