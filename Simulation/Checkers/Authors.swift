@@ -7,6 +7,12 @@ struct Authors {
     private struct Text: Hashable {
         let key: Int
         let value: [UInt8]
+
+        // The bytes at once: those of an array would be hashed one by one.
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(key)
+            value.withUnsafeBytes { hasher.combine(bytes: $0) }
+        }
     }
 
     /// The place of the one lost call that puts a value; -1 for several calls.

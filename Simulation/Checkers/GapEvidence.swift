@@ -136,7 +136,7 @@ struct GapEvidence {
     private mutating func read(_ event: WatchEvent) {
         guard let key = keys.number(of: event.key) else { return }
         switch event.change {
-        case .put(let item): trace(item, whole: true)
+        case .put(let item): trace(item, of: key, whole: true)
         case .delete(_, let revision):
             if isGap(revision) { note(.deleted, of: key, at: revision) }
         }
@@ -146,8 +146,9 @@ struct GapEvidence {
     }
 
     private mutating func read(_ item: KeyValue, through revision: Int64, whole: Bool) {
-        trace(item, whole: whole)
-        guard let key = keys.number(of: item.key), item.modRevision <= revision else { return }
+        guard let key = keys.number(of: item.key) else { return }
+        trace(item, of: key, whole: whole)
+        guard item.modRevision <= revision else { return }
         if let last = rests[key].last, last.since == item.modRevision {
             rests[key][rests[key].count - 1].through = max(last.through, revision)
         } else {
@@ -176,7 +177,10 @@ struct GapEvidence {
     }
 
     private mutating func trace(_ item: KeyValue, whole: Bool) {
-        guard let key = keys.number(of: item.key) else { return }
+        if let key = keys.number(of: item.key) { trace(item, of: key, whole: whole) }
+    }
+
+    private mutating func trace(_ item: KeyValue, of key: Int, whole: Bool) {
         if isGap(item.modRevision) {
             note(whole ? .put(item) : .touched, of: key, at: item.modRevision)
         }
