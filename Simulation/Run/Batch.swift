@@ -25,7 +25,8 @@ struct Batch {
             guard let text = System.read(path) else {
                 throw OptionError(description: "\(path): no such file, or it can't be read")
             }
-            found.append((path, try ScenarioParser.parse(text, file: path)))
+            let scenario = try ScenarioParser.parse(text, file: path)
+            found.append((path, options.isShort ? scenario.shortened() : scenario))
         }
         scenarios = found
     }
@@ -44,17 +45,22 @@ struct Batch {
         let first = options.from ?? System.freshSeed
         System.say("the first seed is \(first)")
         var number = 0
+        var isClean = true
         while number < options.count ?? .max {
             if System.seconds - began >= options.seconds { break }
-            guard runSeed(first + UInt64(number), number % scenarios.count) else { return false }
+            if !runSeed(first + UInt64(number), number % scenarios.count) {
+                isClean = false
+                guard options.keepsGoing else { break }
+            }
             number += 1
         }
-        return true
+        return isClean
     }
 
     private mutating func runSeed(_ seed: UInt64, _ place: Int) -> Bool {
         let (path, scenario) = scenarios[place]
-        let replay = "martlet-sim --seed \(seed) --scenario \(path)"
+        let replay =
+            "martlet-sim --seed \(seed) --scenario \(path)" + (options.isShort ? " --short" : "")
         if options.seed != nil { System.say("seed \(seed); replay: \(replay)") }
         System.onTrap(say: "seed \(seed) trapped; replay: \(replay)")
         let world = SimulationRun.world(
@@ -67,6 +73,7 @@ struct Batch {
         }
         if options.runsTwice {
             let again = SimulationRun.world(scenario, seed: seed).result
+            totals.countDouble(differs: again.traceHash != result.traceHash)
             guard again.traceHash == result.traceHash else {
                 System.say("seed \(seed) runs differently the second time; replay: \(replay)")
                 return false
@@ -102,6 +109,7 @@ struct BatchTotals {
     private var steps: UInt64 = 0
     private var operations = 0
     private var failures = 0
+    private var doubles = (runs: 0, differences: 0)
     private let faults = FaultCounter()
     private let marks = Marks()
 
@@ -114,6 +122,11 @@ struct BatchTotals {
         if result.failure != nil { failures += 1 }
         faults.add(world.faults)
         marks.add(world.marks)
+    }
+
+    mutating func countDouble(differs: Bool) {
+        doubles.runs += 1
+        if differs { doubles.differences += 1 }
     }
 
     func report(seconds: Double, coreSeconds: Double) -> String {
@@ -132,8 +145,12 @@ struct BatchTotals {
             faults: \(happened.joined(separator: ", "))
             marks: \(reached.joined(separator: ", "))
             marks never reached: \(missed.isEmpty ? "none" : missed.joined(separator: ", "))
-            \(failures == 0 ? "no violation" : "\(failures) seed failed")
-            """
+            \(failures == 0 ? "no violation" : "\(failures) seeds failed")
+            """ + (doubles.runs == 0 ? "" : "\n\(doubleRuns)")
+    }
+
+    private var doubleRuns: String {
+        "double runs \(doubles.runs), differences \(doubles.differences)"
     }
 
     private func rounded(_ seconds: Double) -> String {

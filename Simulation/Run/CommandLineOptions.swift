@@ -25,6 +25,10 @@ struct CommandLineOptions {
     var trace: String?
     /// Where the files of a failing seed go.
     var output = ".build"
+    /// Worlds last a few seconds only.
+    var isShort = false
+    /// A failing seed does not end the batch.
+    var keepsGoing = false
     /// Each seed runs twice, and both runs have to agree.
     var runsTwice = false
     /// Prints one line for each seed.
@@ -51,6 +55,8 @@ struct CommandLineOptions {
           --folder DIR      where scenarios are (Simulation/Scenarios)
           --trace FILE      write the trace of the seed, one line for each event
           --output DIR      where the files of a failing seed go (.build)
+          --short           worlds of a few seconds, with as many faults
+          --keep-going      go on after a failing seed
           --twice           run each seed twice and compare the hashes of the traces
           --verbose         a line for each seed
           --no-minimise     report a failing seed as it is
@@ -78,6 +84,8 @@ struct CommandLineOptions {
             case "--trace": trace = try Self.value(flag, &rest)
             case "--output": output = try Self.value(flag, &rest)
             case "--twice": runsTwice = true
+            case "--short": isShort = true
+            case "--keep-going": keepsGoing = true
             case "--verbose": isVerbose = true
             case "--no-minimise": keepsFailure = true
             case "--no-files": leavesNoFiles = true

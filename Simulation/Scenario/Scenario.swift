@@ -24,4 +24,21 @@ public struct Scenario {
 
     /// A scenario without workload and faults.
     public init() {}
+
+    /// The same in a moment: worlds of a few seconds in which as many faults happen, each for a shorter time.
+    public func shortened() -> Scenario {
+        var short = self
+        short.duration = UInt64.seconds(1)...UInt64.seconds(3)
+        for place in short.rules.indices {
+            short.rules[place].every = Self.shortened(rules[place].every)
+            short.rules[place].last = Self.shortened(rules[place].last)
+        }
+        return short
+    }
+
+    private static let shortening: UInt64 = 8
+
+    private static func shortened(_ range: ClosedRange<UInt64>) -> ClosedRange<UInt64> {
+        range.lowerBound / shortening...range.upperBound / shortening
+    }
 }
