@@ -9,7 +9,7 @@ import Transport
 
 /// One administrator, with the role "root".
 final class AdminClient: SimulatedClient {
-    private unowned let world: World
+    private unowned(unsafe) let world: World
     private let workload: Workload
     private let users: [UserClient]
     private var isStopped = false

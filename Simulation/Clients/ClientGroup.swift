@@ -20,7 +20,7 @@ final class ClientGroup {
     /// Who asks whether a healed cluster serves.
     static let prober = 1000
 
-    unowned let world: World
+    unowned(unsafe) let world: World
     private(set) var clients: [any SimulatedClient] = []
     private var calls: [SimulatedCall] = []
     private var sweepAt = 256
@@ -137,7 +137,7 @@ final class ClientGroup {
 
     /// A process is gone: its calls break.
     func processEnded(_ process: MemberProcess) {
-        for call in calls where call.process === process { call.connectionLost() }
+        for call in calls where call.isTaken(by: process) { call.connectionLost() }
     }
 
     /// Asks under the eyes of the history; `done` learns what the client learns.

@@ -3,7 +3,7 @@
 
 /// Compacts behind the newest revision that any client knows.
 final class CompactClient: SimulatedClient {
-    private unowned let world: World
+    private unowned(unsafe) let world: World
     private let number: Int
     private let workload: Workload
     private var isStopped = false

@@ -3,10 +3,13 @@
 
 /// Puts, gets, deletes and transactions over a few keys.
 final class KVClient: SimulatedClient {
-    private unowned let world: World
+    private unowned(unsafe) let world: World
     private let number: Int
-    private let workload: Workload
     private let keys: Int
+    private let pause: UInt64
+    private let size: UInt64
+    /// Of puts, reads, transactions and deletions.
+    private let weights: [UInt64]
     private var place: Int
     private var count = 0
     private var isStopped = false
@@ -15,8 +18,10 @@ final class KVClient: SimulatedClient {
     init(world: World, number: Int, workload: Workload) {
         self.world = world
         self.number = number
-        self.workload = workload
         keys = max(1, Int(workload["keys"]))
+        pause = workload["think"]
+        size = workload["size"]
+        weights = ["put", "get", "txn", "delete"].map { workload[$0] }
         place = number % world.setup.members
     }
 
@@ -25,7 +30,7 @@ final class KVClient: SimulatedClient {
     func stop() { isStopped = true }
 
     private func think() {
-        let pause = world.clientDice.heavyTail(mean: workload["think"])
+        let pause = world.clientDice.heavyTail(mean: pause)
         world.schedule(after: pause) { [self] in
             guard !isStopped else { return }
             act()
@@ -53,7 +58,6 @@ final class KVClient: SimulatedClient {
     // MARK: requests
 
     private func request() -> Request {
-        let weights = ["put", "get", "txn", "delete"].map { workload[$0] }
         var draw = world.clientDice.within(0...max(1, weights.reduce(0, +)) - 1)
         var choice = 0
         while choice < 3, draw >= weights[choice] {
@@ -74,8 +78,8 @@ final class KVClient: SimulatedClient {
 
     private func put(_ key: [UInt8]) -> Put {
         var value = Array("\(number).\(count).\(world.clientDice.below(1000))".utf8)
-        if workload["size"] > 0 {
-            let size = Int(world.clientDice.within(0...workload["size"]))
+        if size > 0 {
+            let size = Int(world.clientDice.within(0...size))
             value += (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ count) }
         }
         var put = Put(key, value)

@@ -3,7 +3,7 @@
 
 /// Grants a lease, hangs a key on it, renews it some times, and looks at the key until it is gone.
 final class LeaseClient: SimulatedClient {
-    private unowned let world: World
+    private unowned(unsafe) let world: World
     private let number: Int
     private let workload: Workload
     private var place: Int

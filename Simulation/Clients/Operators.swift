@@ -10,7 +10,7 @@ import Transport
 
 /// The operators of one world; one change of the members at a time.
 final class Operators {
-    unowned let world: World
+    unowned(unsafe) let world: World
     private var isChanging = false
     /// The most machines a world may have, those that were removed included.
     private static let machinesMax = 12

@@ -8,10 +8,11 @@ import Transport
 
 /// One call; the server's end and the client's end in one.
 final class SimulatedCall: ServiceCall {
-    unowned let world: World
+    unowned(unsafe) let world: World
     let place: Int
     let method: Method
-    private(set) weak var process: MemberProcess?
+    /// The number of the process that took it.
+    private var processNumber: Int?
     /// What the services keep with the call.
     var held: AnyObject?
     /// What the client proves itself with.
@@ -49,10 +50,21 @@ final class SimulatedCall: ServiceCall {
     /// The text of the end of a call that no member took.
     static let refused = "connection refused"
 
+    /// The process that took it; nil before, and once it has ended.
+    private var process: MemberProcess? {
+        processNumber.flatMap { world.nodes[place].running($0) }
+    }
+
+    /// Whether a process has taken the call.
+    func isTaken(by process: MemberProcess) -> Bool {
+        process.node.place == place && process.number == processNumber
+    }
+
     // MARK: the client's side
 
     /// Sends a message to the member; the first one opens the call.
     func request(_ message: [UInt8]) {
+        world.trace.mix(message)
         lastSending = max(
             lastSending.after(microseconds: 1), world.now.after(microseconds: latency()))
         world.schedule(at: lastSending) { [self] in deliver(message) }
@@ -65,7 +77,7 @@ final class SimulatedCall: ServiceCall {
         lastSending = max(lastSending, world.now.after(microseconds: latency()))
         world.schedule(at: lastSending) { [self] in
             isOpen = false
-            if let process, process.isAlive { loop?.front.cancel(holder: held) }
+            if process != nil { loop?.front.cancel(holder: held) }
             held = nil
             loop = nil
         }
@@ -82,7 +94,11 @@ final class SimulatedCall: ServiceCall {
     private func latency() -> UInt64 { 50 + world.clientDice.heavyTail(mean: 100) }
 
     private func deliver(_ message: [UInt8]) {
-        world.whenAwake(world.nodes[place]) { [self] in deliver(message, to: world.nodes[place]) }
+        let node = world.nodes[place]
+        guard !world.isPaused(node) else {
+            return node.parked.append { [self] in deliver(message, to: node) }
+        }
+        deliver(message, to: node)
     }
 
     private func deliver(_ message: [UInt8], to node: SimulatedNode) {
@@ -91,7 +107,7 @@ final class SimulatedCall: ServiceCall {
             guard !isDelivered, let running = node.process, running.isReadable,
                 running.knowsMembers
             else { return end(RPCStatus(.unavailable, Self.refused)) }
-            process = running
+            processNumber = running.number
             loop = running.loops[world.clientDice.below(running.loops.count)]
             isDelivered = true
             attend { $0.start(self, method) }
@@ -101,7 +117,7 @@ final class SimulatedCall: ServiceCall {
 
     /// Lets the services work on the call.
     private func attend(_ body: (Front) -> Void) {
-        guard isOpen, let process, process.isAlive, let loop else { return }
+        guard isOpen, process != nil, let loop else { return }
         body(loop.front)
     }
 
@@ -131,11 +147,12 @@ final class SimulatedCall: ServiceCall {
 
     func send(_ message: consuming [UInt8]) {
         let bytes = message
+        world.trace.mix(bytes)
         bufferedBytes += bytes.count
         arrive(after: latency()) { [self] in
             bufferedBytes -= bytes.count
             client?.onMessage(bytes)
-            if bufferedBytes == 0, isOpen, let process, process.isAlive {
+            if bufferedBytes == 0, isOpen, process != nil {
                 loop?.front.drained(holder: held)
             }
         }

@@ -8,7 +8,7 @@ import Transport
 
 /// One user.
 final class UserClient: SimulatedClient {
-    private unowned let world: World
+    private unowned(unsafe) let world: World
     private let client: Int
     private let user: Int
     private let workload: Workload

@@ -9,7 +9,7 @@ import Transport
 
 /// One watch, kept up.
 final class WatchClient: SimulatedClient {
-    private unowned let world: World
+    private unowned(unsafe) let world: World
     private let number: Int
     private let workload: Workload
     private let watch: Int

@@ -14,7 +14,7 @@ struct FaultBand {
 
 /// The faults of one world.
 final class FaultPlan {
-    unowned let world: World
+    unowned(unsafe) let world: World
     /// No fault begins any more.
     private(set) var isOver = false
     /// Faults that happened, for pictures.

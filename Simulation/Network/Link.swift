@@ -12,6 +12,13 @@ enum Packet {
     case requests([UInt8])
     /// What became of such requests.
     case answers([UInt8])
+
+    /// As it travels.
+    var bytes: [UInt8] {
+        switch self {
+        case .raft(let bytes), .requests(let bytes), .answers(let bytes): bytes
+        }
+    }
 }
 
 /// The purpose of a connection.

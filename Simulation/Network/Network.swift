@@ -24,12 +24,12 @@ struct NetworkSettings: Equatable {
 
 /// The network between members.
 final class Network {
-    unowned let world: World
+    unowned(unsafe) let world: World
     var settings: NetworkSettings
     var dice: Dice
     private(set) var links: [Link] = []
     /// By dialer, acceptor and channel.
-    private var index: [Int: Int] = [:]
+    private var index = [Link?](repeating: nil, count: 64 * 64 * 2)
     /// How many faults block a way, by `from * 64 + to`.
     var blocks = [Int](repeating: 0, count: 64 * 64)
     /// Added to the time of a packet on a way.
@@ -54,10 +54,10 @@ final class Network {
     }
 
     func link(_ dialer: Int, _ acceptor: Int, _ channel: LinkChannel) -> Link {
-        let key = (dialer * 64 + acceptor) * 2 + Int(channel.rawValue)
-        if let place = index[key] { return links[place] }
+        let key = Self.way(dialer, acceptor) * 2 + Int(channel.rawValue)
+        if let found = index[key] { return found }
         let made = Link(dialer: dialer, acceptor: acceptor, channel: channel)
-        index[key] = links.count
+        index[key] = made
         links.append(made)
         return made
     }
@@ -66,11 +66,12 @@ final class Network {
 
     /// Sends a message of the consensus core; it may be lost.
     func send(_ message: Message, from process: MemberProcess) {
+        let world = world
         guard let to = world.place(of: message.to.rawValue) else { return }
         let link = link(process.node.place, to, .log)
         guard link.isUp, link.underWay < settings.capacity else { return }
-        let filters = filters[Self.way(process.node.place, to)]
-        if !filters.isEmpty, filters.contains(where: { $0.stops(message.body) }) {
+        let way = Self.way(process.node.place, to)
+        if !filters[way].isEmpty, filters[way].contains(where: { $0.stops(message.body) }) {
             return world.faults.count(.messageLost)
         }
         if dice.chance(perMillion: settings.losses) {
@@ -109,6 +110,7 @@ final class Network {
     }
 
     private func carry(_ packet: Packet, on link: Link, isThere: Bool) {
+        let world = world
         if dice.chance(perMillion: settings.resets) {
             world.faults.count(.connectionReset)
             return breakLink(link)
@@ -119,13 +121,13 @@ final class Network {
         let arrival = max(earliest, world.now.after(microseconds: latency(from: from, to: to)))
         if isThere { link.arrivals.there = arrival } else { link.arrivals.back = arrival }
         link.underWay += 1
-        let epoch = link.epoch
-        world.schedule(at: arrival) { [self] in
-            arrive(packet, on: link, epoch: epoch, isThere: isThere)
-        }
+        world.trace.mix(packet.bytes)
+        world.schedule(
+            at: arrival, .arrival(packet, link, epoch: link.epoch, isThere: isThere))
     }
 
-    private func arrive(_ packet: Packet, on link: Link, epoch: UInt32, isThere: Bool) {
+    /// A packet comes.
+    func arrive(_ packet: Packet, on link: Link, epoch: UInt32, isThere: Bool) {
         guard link.epoch == epoch else { return }
         let (from, to) =
             isThere ? (link.dialer, link.acceptor) : (link.acceptor, link.dialer)
@@ -134,11 +136,20 @@ final class Network {
             if isThere { link.heldThere.append(packet) } else { link.heldBack.append(packet) }
             return
         }
-        world.whenAwake(world.nodes[to]) { [self] in
-            guard link.epoch == epoch, let process = world.nodes[to].process else { return }
-            link.underWay -= 1
-            take(packet, from: world.nodes[from].identity.memberID, by: process)
+        let world = world
+        let node = world.nodes[to]
+        guard !world.isPaused(node) else {
+            return node.parked.append { [self] in hand(packet, from: from, to: node, link, epoch) }
         }
+        hand(packet, from: from, to: node, link, epoch)
+    }
+
+    private func hand(
+        _ packet: Packet, from: Int, to node: SimulatedNode, _ link: Link, _ epoch: UInt32
+    ) {
+        guard link.epoch == epoch, let process = node.process else { return }
+        link.underWay -= 1
+        take(packet, from: world.nodes[from].identity.memberID, by: process)
     }
 
     /// What a blocked way held back goes on.

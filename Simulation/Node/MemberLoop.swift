@@ -8,8 +8,8 @@ import Storage
 
 /// What a loop is made of.
 struct LoopParts {
-    unowned let world: World
-    unowned let node: SimulatedNode
+    unowned(unsafe) let world: World
+    unowned(unsafe) let node: SimulatedNode
     let identity: Identity
     let status: SharedStatus
     let pages: PageStore
@@ -18,9 +18,9 @@ struct LoopParts {
 
 /// One event loop.
 final class MemberLoop: LoopEnvironment {
-    weak var process: MemberProcess?
-    private unowned let world: World
-    private unowned let node: SimulatedNode
+    private let processNumber: Int
+    private unowned(unsafe) let world: World
+    private unowned(unsafe) let node: SimulatedNode
     private let index: Int
     private var dice: Dice
     private var outgoing: [ReplicaRequest] = []
@@ -35,8 +35,12 @@ final class MemberLoop: LoopEnvironment {
         self.index = index
         world = parts.world
         node = parts.node
+        processNumber = parts.node.starts
         dice = Dice(seed: parts.seed, .node, number: UInt64(index))
     }
+
+    /// The process; nil once it has ended.
+    private var process: MemberProcess? { node.running(processNumber) }
 
     /// The services, made when they are first wanted.
     var front: Front {

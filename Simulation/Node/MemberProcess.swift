@@ -26,8 +26,8 @@ enum ProcessEnd: Equatable {
 
 /// One member's process.
 final class MemberProcess {
-    unowned let world: World
-    unowned let node: SimulatedNode
+    unowned(unsafe) let world: World
+    unowned(unsafe) let node: SimulatedNode
     /// Tells this process from others on the machine.
     let number: Int
     let settings: ReplicaSettings
@@ -41,8 +41,13 @@ final class MemberProcess {
 
     private var requests: [ReplicaRequest] = []
     private var news: [ReplicaNews] = []
+    /// An empty list with the space of the last one.
+    private var spareNews: [ReplicaNews] = []
     private var isTurnScheduled = false
+    /// When it takes a turn though nothing has come, and when it looks at that next: earlier, mostly, for every
+    /// turn puts off what the one before wanted.
     private var wake = Moment.never
+    private var nextLook = Moment.never
     /// What ended it during a turn.
     var ending: ProcessEnd?
     /// The store can be read, and the members are known: clients may connect.
@@ -109,7 +114,6 @@ final class MemberProcess {
             pages: store.pages, seed: seed)
         loops = (0..<settings.loopCount).map { MemberLoop(parts, index: $0) }
         output.process = self
-        for loop in loops { loop.process = self }
     }
 
     /// What the machine's clock shows now.
@@ -134,15 +138,8 @@ final class MemberProcess {
     }
 
     func at(_ moment: Moment, _ body: @escaping (MemberProcess) -> Void) {
-        world.schedule(at: moment) { [weak self] in self?.run(body) }
-    }
-
-    private func run(_ body: @escaping (MemberProcess) -> Void) {
         guard isAlive else { return }
-        world.whenAwake(node) { [weak self] in
-            guard let self, isAlive else { return }
-            body(self)
-        }
+        world.schedule(at: moment, .process(node, number: number, body))
     }
 
     // MARK: the replica's inbox
@@ -163,20 +160,26 @@ final class MemberProcess {
     private func scheduleTurn() {
         guard !isTurnScheduled else { return }
         isTurnScheduled = true
+        let world = world
         let delay = world.processDice.within(1...world.setup.turnMicroseconds)
-        after(microseconds: delay) { $0.turn() }
+        world.schedule(
+            at: world.now.after(microseconds: delay),
+            .process(node, number: number) { $0.turn() })
     }
 
     private func turn() {
         isTurnScheduled = false
         wake = .never
         let now = tick
-        let taken = news
+        var taken: [ReplicaNews] = []
+        swap(&taken, &spareNews)
+        swap(&taken, &news)
         let batch = requests
-        news = []
         requests = []
         replica.begin(now: now)
         for item in taken { replica.take(item, now: now) }
+        taken.removeAll(keepingCapacity: true)
+        swap(&taken, &spareNews)
         replica.enqueue(batch, now: now)
         replica.turn(now: now)
         endTurn()
@@ -193,13 +196,31 @@ final class MemberProcess {
 
     private func scheduleWake() {
         guard let next = replica.nextWake else { return }
-        let moment = max(
-            node.clock.moment(of: next, now: world.now), world.now.after(microseconds: 100))
-        guard moment < wake else { return }
+        let now = world.now
+        let moment = max(node.clock.moment(of: next, now: now), now.after(microseconds: 100))
         wake = moment
-        at(moment) { process in
-            guard process.wake <= process.world.now, !process.isTurnScheduled else { return }
-            process.turn()
-        }
+        lookAtWake(at: moment)
+    }
+
+    private func lookAtWake(at moment: Moment) {
+        guard moment < nextLook else { return }
+        nextLook = moment
+        world.schedule(at: moment, .wake(node, number: number))
+    }
+
+    /// Whether the time has come; if not, it looks again.
+    func isWakeDue() -> Bool {
+        // Another look was meant.
+        guard nextLook == world.now else { return false }
+        nextLook = .never
+        guard wake > world.now else { return true }
+        if wake < .never { lookAtWake(at: wake) }
+        return false
+    }
+
+    /// Takes a turn, unless one is about to come.
+    func wakeUp() {
+        guard wake <= world.now, !isTurnScheduled else { return }
+        turn()
     }
 }

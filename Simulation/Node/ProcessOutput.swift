@@ -9,7 +9,8 @@ import Storage
 
 /// Collects one turn's output; belongs to one process.
 final class ProcessOutput: ReplicaOutput {
-    weak var process: MemberProcess?
+    // The process owns its output.
+    unowned(unsafe) var process: MemberProcess?
     private var posted: [[LoopMessage]]
     private var traffic: [PeerTraffic] = []
 
@@ -87,13 +88,16 @@ final class ProcessOutput: ReplicaOutput {
     /// Hands everything over, to the members first.
     func flush() {
         guard let process else { return }
-        let network = process.world.network
+        let world = process.world
+        let network: Network = world.network
         for place in traffic.indices where !traffic[place].isEmpty {
-            let part = traffic[place]
+            // Taken out: the lists keep their space, and nothing is copied.
+            var part = PeerTraffic(member: traffic[place].member)
+            swap(&part, &traffic[place])
             for message in part.messages {
-                process.world.invariants.look(at: message, of: process.node)
+                world.invariants.look(at: message, of: process.node)
                 if case .voteAnswer(granted: true) = message.body {
-                    process.world.plan.voted(process.node)
+                    world.plan.voted(process.node)
                 }
                 network.send(message, from: process)
             }
@@ -103,11 +107,14 @@ final class ProcessOutput: ReplicaOutput {
             if !part.answers.isEmpty {
                 network.answer(part.answers, from: process, to: part.member)
             }
-            traffic[place].removeAll()
+            part.removeAll()
+            if traffic[place].isEmpty { swap(&part, &traffic[place]) }
         }
         for loop in posted.indices where !posted[loop].isEmpty {
-            process.loops[loop].receive(posted[loop])
-            posted[loop].removeAll(keepingCapacity: true)
+            // The loop keeps the list.
+            var messages: [LoopMessage] = []
+            swap(&messages, &posted[loop])
+            process.loops[loop].receive(messages)
         }
     }
 }

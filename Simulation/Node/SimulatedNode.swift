@@ -44,6 +44,12 @@ final class SimulatedNode {
         self.peers = peers
     }
 
+    /// The process with a number, if that is the one that runs.
+    func running(_ number: Int) -> MemberProcess? {
+        guard let process, process.number == number else { return nil }
+        return process
+    }
+
     /// Whether a process would run, were there one.
     func isRunning(at now: Moment) -> Bool { pausedUntil <= now }
 

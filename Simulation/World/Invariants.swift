@@ -16,8 +16,10 @@ final class Invariants {
         var votes: [(term: UInt64, candidate: UInt64)] = []
         /// The newest entry it has said to be on its disk, and in which term it said so.
         var acknowledged: (term: UInt64, index: UInt64) = (0, 0)
-        /// The term it was last seen to lead in, the commit it began that with, and who voted in its look before.
-        var leading: (term: UInt64, from: UInt64, membership: Membership?) = (0, 0, nil)
+        /// The term it was last seen to lead in, the commit it began that with, and who voted in its look before,
+        /// since which entry.
+        var leading: (term: UInt64, from: UInt64, membership: Membership?, since: LogIndex) =
+            (0, 0, nil, .zero)
         /// Of the running process.
         var term: UInt64 = 0
         var commit: UInt64 = 0
@@ -25,6 +27,8 @@ final class Invariants {
         var authRevision: UInt64 = 0
         var last: UInt64 = 0
         var checked: UInt64 = 0
+        /// The entry whose pages were looked at last.
+        var pages: UInt64 = 0
     }
 
     private struct Agreed {
@@ -32,7 +36,7 @@ final class Invariants {
         let place: Int
     }
 
-    unowned let world: World
+    unowned(unsafe) let world: World
     private var records: [Record] = []
     /// Who led, by term; looked up only.
     private var leaders: [UInt64: UInt64] = [:]
@@ -57,12 +61,13 @@ final class Invariants {
         while records.count <= place { records.append(Record()) }
         if records[place].member != member { records[place] = Record(member: member) }
         records[place].term = 0
-        records[place].leading = (0, 0, nil)
+        records[place].leading = (0, 0, nil, .zero)
         records[place].commit = 0
         records[place].applied = 0
         records[place].authRevision = 0
         records[place].last = 0
         records[place].checked = 0
+        records[place].pages = 0
         guard !process.node.disk.isSpoiled else { return }
         let record = records[place]
         let node = process.replica.node
@@ -162,7 +167,10 @@ final class Invariants {
                 "\(process.node.name) went from term \(records[place].term) to \(term)")
         }
         records[place].term = term
-        guard process.replica.node.role == .leader else { return }
+        // A term that it was seen to lead in before was looked at then.
+        guard process.replica.node.role == .leader, records[place].leading.term != term else {
+            return
+        }
         let member = process.node.identity.memberID
         guard let known = leaders[term] else {
             leaders[term] = member
@@ -178,27 +186,36 @@ final class Invariants {
     /// A leader commits what a quorum of its members has, and begins with an entry of its own term.
     private func checkCounting(_ process: MemberProcess) {
         let place = process.node.place
-        let node = process.replica.node
-        guard node.role == .leader else { return }
-        let former = records[place].leading
-        let commit = node.commit
-        records[place].leading.membership = node.membership
-        guard former.term == node.term.rawValue else {
+        guard process.replica.node.role == .leader else { return }
+        let commit = process.replica.node.commit
+        let term = process.replica.node.term.rawValue
+        let former = records[place].leading.membership
+        if former == nil || records[place].leading.since != process.replica.node.membershipIndex {
+            records[place].leading.membership = process.replica.node.membership
+            records[place].leading.since = process.replica.node.membershipIndex
+        }
+        guard records[place].leading.term == term else {
             // In the turn in which it won it may have been a follower that heard of a commit.
-            records[place].leading.term = node.term.rawValue
+            records[place].leading.term = term
             records[place].leading.from = commit.rawValue
             return
         }
-        guard commit.rawValue > max(former.from, records[place].commit) else { return }
-        if commit > node.memoryBase.index, node.entry(at: commit).id.term != node.term {
-            world.fail(
-                "own term commits",
-                "\(process.node.name) leads in term \(node.term.rawValue) and commits entry "
-                    + "\(commit.rawValue) of term \(node.entry(at: commit).id.term.rawValue)")
+        guard commit.rawValue > max(records[place].leading.from, records[place].commit) else {
+            return
         }
-        let isCounted = [former.membership ?? node.membership, node.membership].contains {
-            JointQuorum($0).isMet { has($0, node) }
+        if commit > process.replica.node.memoryBase.index {
+            let written = process.replica.node.entry(at: commit).id.term.rawValue
+            if written != term {
+                world.fail(
+                    "own term commits",
+                    "\(process.node.name) leads in term \(term) and commits entry "
+                        + "\(commit.rawValue) of term \(written)")
+            }
         }
+        let membership = process.replica.node.membership
+        if JointQuorum(membership).isMet(by: { has($0, process) }) { return }
+        let isCounted =
+            former.map { JointQuorum($0).isMet { has($0, process) } } ?? false
         guard !isCounted else { return }
         world.fail(
             "a quorum commits",
@@ -207,13 +224,17 @@ final class Invariants {
     }
 
     /// Whether a voter has said to have what a leader commits; one that was replaced since is believed.
-    private func has(_ voter: MemberID, _ leader: RaftNode) -> Bool {
-        if voter == leader.id { return leader.durable >= leader.commit }
+    private func has(_ voter: MemberID, _ leader: MemberProcess) -> Bool {
+        let term = leader.replica.node.term.rawValue
+        let commit = leader.replica.node.commit
+        if voter.rawValue == leader.node.identity.memberID {
+            return leader.replica.node.durable >= commit
+        }
         guard let place = world.place(of: voter.rawValue), records.indices.contains(place) else {
             return true
         }
         let said = records[place].acknowledged
-        return (said.term, said.index) >= (leader.term.rawValue, leader.commit.rawValue)
+        return (said.term, said.index) >= (term, commit.rawValue)
     }
 
     private func checkEntries(_ process: MemberProcess) {
@@ -227,7 +248,9 @@ final class Invariants {
         guard first <= commit else { return }
         for index in first...commit {
             let entry = replica.node.entry(at: LogIndex(index))
-            note(Self.hash(entry), of: index, in: &entries, place) { other in
+            let hash = Self.hash(entry)
+            world.trace.mix(hash)
+            note(hash, of: index, in: &entries, place) { other in
                 world.fail(
                     "committed entries never change",
                     "entry \(index) of \(process.node.name), term \(entry.id.term.rawValue), "
@@ -237,17 +260,20 @@ final class Invariants {
     }
 
     private func checkPages(_ process: MemberProcess) {
+        let place = process.node.place
         let state = process.store.pages.committedState
-        guard state.index > 0 else { return }
+        guard state.index > 0, state.index != records[place].pages else { return }
+        records[place].pages = state.index
+        world.trace.mix(state.databaseHash)
         let authRevision = AuthMark(header: state.header).revision
-        if authRevision < records[process.node.place].authRevision {
+        if authRevision < records[place].authRevision {
             world.fail(
                 "auth revisions only grow",
                 "\(process.node.name) went from auth revision "
-                    + "\(records[process.node.place].authRevision) to \(authRevision)")
+                    + "\(records[place].authRevision) to \(authRevision)")
         }
-        records[process.node.place].authRevision = authRevision
-        note(state.databaseHash, of: state.index, in: &pages, process.node.place) { other in
+        records[place].authRevision = authRevision
+        note(state.databaseHash, of: state.index, in: &pages, place) { other in
             world.fail(
                 "equal pages at equal index",
                 "\(process.node.name) and n\(other) differ at entry \(state.index)")

@@ -19,7 +19,8 @@ struct TraceEvent {
 
 /// The record of a run.
 final class Trace {
-    /// The hash of every event so far: equal for equal runs.
+    /// The hash of every event so far, of every byte that was sent, and of all that was agreed: equal for equal
+    /// runs.
     private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     /// Events that were noted.
     private(set) var count: UInt64 = 0
@@ -51,9 +52,29 @@ final class Trace {
                 time: time, kind: kind, node: node, first: first, second: second, text: text()))
     }
 
-    private func mix(_ value: UInt64) {
+    /// Makes a number count that is worth no line.
+    @inline(__always)
+    func mix(_ value: UInt64) {
         hash = (hash ^ value) &* 0x9E37_79B9_7F4A_7C15
         hash ^= hash >> 29
+    }
+
+    /// Makes bytes count.
+    func mix(_ bytes: [UInt8]) {
+        mix(UInt64(bytes.count))
+        bytes.withUnsafeBytes { all in
+            var place = 0
+            while place + 8 <= all.count {
+                mix(all.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+                place += 8
+            }
+            var rest: UInt64 = 0
+            while place < all.count {
+                rest = rest << 8 | UInt64(all[place])
+                place += 1
+            }
+            mix(rest)
+        }
     }
 }
 

@@ -27,7 +27,7 @@ public final class World {
     let setup: WorldSetup
     /// Virtual time.
     public private(set) var now = Moment.beginning
-    private var queue = EventQueue()
+    private let queue = EventQueue()
     let trace: Trace
     /// What was reached at least once.
     public let marks = Marks()
@@ -38,11 +38,12 @@ public final class World {
     var clientDice: Dice
     var faultDice: Dice
     private(set) var nodes: [SimulatedNode] = []
-    lazy var network = Network(
-        world: self, settings: setup.network, dice: Dice(seed: setup.seed, .network))
-    lazy var invariants = Invariants(world: self)
-    lazy var plan = FaultPlan(world: self)
-    lazy var clients = ClientGroup(world: self)
+    // Made by `init`. Like all parts of the world they refer to it by `unowned(unsafe)`: it outlives them, for
+    // nothing happens but by its `run`, and to count them at each step would cost a tenth of all time.
+    private(set) var network: Network! = nil
+    private(set) var invariants: Invariants! = nil
+    private(set) var plan: FaultPlan! = nil
+    private(set) var clients: ClientGroup! = nil
     /// The first rule that was broken; nothing happens after it.
     private(set) var failure: Failure?
     /// Events that happened.
@@ -59,23 +60,35 @@ public final class World {
         diskDice = Dice(seed: setup.seed, .disk)
         clientDice = Dice(seed: setup.seed, .clients)
         faultDice = Dice(seed: setup.seed, .faults)
+        network = Network(
+            world: self, settings: setup.network, dice: Dice(seed: setup.seed, .network))
+        invariants = Invariants(world: self)
+        plan = FaultPlan(world: self)
+        clients = ClientGroup(world: self)
     }
 
     // MARK: time
 
     func schedule(at moment: Moment, _ body: @escaping () -> Void) {
-        queue.add(at: max(moment, now), body)
+        queue.add(at: max(moment, now), .anything(body))
     }
 
     func schedule(after microseconds: UInt64, _ body: @escaping () -> Void) {
-        queue.add(at: now.after(microseconds: microseconds), body)
+        queue.add(at: now.after(microseconds: microseconds), .anything(body))
     }
 
-    /// Does what came to a machine, in the order in which it came: a paused process finds it when it goes on.
-    func whenAwake(_ node: SimulatedNode, _ body: @escaping () -> Void) {
-        guard node.isRunning(at: now) else { return node.parked.append(body) }
-        resume(node)
-        body()
+    func schedule(at moment: Moment, _ happening: consuming Happening) {
+        queue.add(at: max(moment, now), happening)
+    }
+
+    /// Whether what comes to a machine now is to be left in `parked`: a paused process finds it when it goes on,
+    /// in the order in which it came.
+    ///
+    /// What lies there from before is done first.
+    func isPaused(_ node: SimulatedNode) -> Bool {
+        guard node.isRunning(at: now) else { return true }
+        if !node.parked.isEmpty { resume(node) }
+        return false
     }
 
     /// Does what was left lying during a pause, if that is over.
@@ -89,19 +102,41 @@ public final class World {
     /// Lets events happen up to a moment, or until a rule is broken or `isDone` says so.
     func run(until end: Moment, unless isDone: () -> Bool = { false }) {
         while failure == nil, let next = queue.nextTime, next <= end, !isDone() {
-            guard let (time, body) = queue.removeFirst() else { return }
-            now = time
+            now = next
             steps += 1
-            body()
+            trace.mix(next.microseconds)
+            switch queue.removeFirst() {
+            case .anything(let body): body()
+            case .process(let node, let number, let body): run(node, number, body)
+            case .wake(let node, let number): wake(node, number)
+            case .arrival(let packet, let link, let epoch, let isThere):
+                network.arrive(packet, on: link, epoch: epoch, isThere: isThere)
+            }
         }
         if failure == nil, !isDone() { now = max(now, end) }
+    }
+
+    private func run(
+        _ node: SimulatedNode, _ number: Int, _ body: @escaping (MemberProcess) -> Void
+    ) {
+        guard node.running(number) != nil else { return }
+        guard !isPaused(node) else {
+            return node.parked.append { if let process = node.running(number) { body(process) } }
+        }
+        if let process = node.running(number) { body(process) }
+    }
+
+    private func wake(_ node: SimulatedNode, _ number: Int) {
+        // What is not due yet is no event to a paused process either.
+        guard let process = node.running(number), process.isWakeDue() else { return }
+        run(node, number) { $0.wakeUp() }
     }
 
     /// Lets go of what will never happen, and of calls that will never end.
     ///
     /// Both hold parts of the world that hold them. What came out of the run, and what the members hold, stays.
     func release() {
-        queue = EventQueue()
+        queue.removeAll()
         for node in nodes { node.parked = [] }
         plan.release()
         clients.abandonCalls()

@@ -25,7 +25,10 @@ struct PauseTests {
         /// Something comes at a moment.
         func come(_ number: Int, at microseconds: UInt64) {
             world.schedule(at: Moment(microseconds: microseconds)) { [unowned self] in
-                world.whenAwake(node) { self.taken.append(number) }
+                guard !world.isPaused(node) else {
+                    return node.parked.append { self.taken.append(number) }
+                }
+                taken.append(number)
             }
         }
     }

@@ -53,6 +53,42 @@ struct SeedTests {
         #expect(Set(hashes).count == 3)
     }
 
+    @Test("short: a world of a few seconds, in which as much goes wrong")
+    func shortened() throws {
+        let file = ScenarioFiles.folder.appending(path: "kv.txt")
+        let whole = try ScenarioParser.parse(
+            String(contentsOf: file, encoding: .utf8), file: "kv.txt")
+        let short = whole.shortened()
+        #expect(short.rules.map(\.word) == whole.rules.map(\.word))
+        let world = SimulationRun.world(short, seed: 1)
+        #expect(world.failure == nil, "\(world.failure?.text ?? "")")
+        // Two seconds and more of silence are part of the judgement.
+        #expect(world.setup.safetyMicroseconds <= .seconds(3))
+        #expect(world.result.microseconds < .seconds(20))
+        #expect(world.faults.counts.reduce(0, +) > 3)
+        #expect(world.result.operations.answered > 0)
+    }
+
+    @Test("trace: every byte that is sent makes another hash")
+    func bytes() {
+        func hash(_ messages: [[UInt8]]) -> UInt64 {
+            let trace = Trace(keepsLines: false)
+            for message in messages { trace.mix(message) }
+            return trace.hash
+        }
+        let message = [UInt8](1...19)
+        var hashes: Set = [
+            hash([message]), hash([message + [0]]), hash([[0] + message]), hash([]), hash([[]]),
+            hash([message, message]), hash([Array(message[..<8]), Array(message[8...])]),
+        ]
+        for place in message.indices {
+            var other = message
+            other[place] ^= 1
+            hashes.insert(hash([other]))
+        }
+        #expect(hashes.count == 7 + message.count)
+    }
+
     @Test("seed: all scenarios of the folder are run here")
     func complete() throws {
         let found = try FileManager.default.contentsOfDirectory(atPath: ScenarioFiles.folder.path)
