@@ -26,10 +26,18 @@ SIM := GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_t
 TIME ?= 60
 SEED ?=
 SCENARIO ?=
+COUNT ?= 1000
+# Worlds have one thread: references are counted without atomic instructions, and calls into Swift's runtime are
+# direct. Overlapping accesses to one variable are looked for in the debug builds of the tests, not here
+# (EXCLUSIVITY=checked looks for them here, too).
+EXCLUSIVITY ?= unchecked
+SIM_FLAGS := -Xswiftc -enable-testing -Xswiftc -DSIMULATION --static-swift-stdlib \
+    -Xswiftc -Xfrontend -Xswiftc -assume-single-threaded \
+    -Xswiftc -enforce-exclusivity=$(EXCLUSIVITY) -Xswiftc -cross-module-optimization
 
 .PHONY: help setup build run cluster format lint unit conformance test crash soak patroni \
         fuzz fuzz-short bench bench-cluster failover sim sim-build sim-figures \
-        sim-ledger clean
+        sim-ledger sim-twice clean
 
 help:
 	@echo 'make run     build and start one node on 127.0.0.1:2379 (FLAGS="--name=n" adds flags)'
@@ -44,6 +52,7 @@ help:
 	@echo 'make sim     whole clusters under virtual time, TIME=60 seconds of fresh seeds'
 	@echo '             (SEED=7 SCENARIO=Simulation/Scenarios/kv.txt replays one)'
 	@echo 'make sim-ledger  which planted bugs the simulator finds, and after how many seeds'
+	@echo 'make sim-twice  whether COUNT=1000 short worlds run the same a second time'
 	@echo 'make sim-figures  how fast the simulator is'
 	@echo 'make bench   Martlet and etcd side by side (BENCH="-r 1 -s 0.2 -k 0": a quick look)'
 	@echo 'make bench-cluster, make failover   the same with three nodes and TLS'
@@ -119,8 +128,7 @@ fuzz: setup
 
 # Release code with its inner parts in reach, and with the switches for planted bugs.
 sim-build: setup
-	swift build -c release --product martlet-sim --scratch-path .build-sim \
-	    -Xswiftc -enable-testing -Xswiftc -DSIMULATION
+	swift build -c release --product martlet-sim --scratch-path .build-sim $(SIM_FLAGS)
 
 sim: sim-build
 	$(SIM) --time $(TIME) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO)) \
@@ -128,6 +136,10 @@ sim: sim-build
 
 sim-figures: sim-build
 	$(SIM) --figures
+
+sim-twice: sim-build
+	$(SIM) --short --twice --keep-going --no-minimise --no-files --count $(COUNT) \
+	    $(if $(SEED),--from $(SEED))
 
 sim-ledger: sim-build
 	$(SIM) --ledger Documentation/Ledger.md --time $(TIME)
