@@ -194,4 +194,39 @@ import TestSupport
         #expect(rig.status.isDamaged)
         #expect(rig.ask(.put("k", "v")) == .failure(EtcdError.corrupt.status))
     }
+
+    /// Of scenario corruption, seed 4007488: SQLite takes a free page without reading it, so nobody noted that its
+    /// old bytes were bad, and each batch that took it failed until a scrub came by.
+    @Test("damage: a free page that is bad is told of by the first batch that takes it")
+    func damageOfFreePage() throws {
+        let rig = try ReplicaRig.started()
+        let value = String(repeating: "v", count: 3000)
+        for number in 0..<20 { _ = rig.ask(.put("k\(number)", value)) }
+        for number in 0..<20 {
+            let key = Bytes(Array("k\(number)".utf8))
+            _ = rig.ask(.deleteRange(DeleteRangeRequest(key: key)))
+        }
+        let revision = try rig.content().revision
+        _ = rig.ask(.compact(CompactionRequest(revision: revision)))
+        for _ in 0..<20 { rig.settle(after: 10) }
+        while try !rig.checkpointStep(pages: 64) { rig.settle() }
+        #expect(rig.pages.statistics().freePages > 10)
+        var takenUnread = 0
+        for page in 2...rig.pages.committedState.pageCount {
+            let disk = rig.disk.afterCrash(.everything)
+            disk.flipBit("data/db", offset: Int(page - 1) * 4096 + 9)
+            let again = try ReplicaRig(disk: disk, seed: 8)
+            again.start()
+            again.settle()
+            guard again.replica.damage == nil else { continue }
+            let outcome = again.ask(.put("new", String(repeating: "n", count: 20_000)))
+            guard outcome == .failure(EtcdError.corrupt.status) else { continue }
+            let error = StorageError.corruptPage(
+                page: page, reason: "the file's bytes do not match their checksum")
+            #expect(again.replica.damage == .pages([page]))
+            #expect(again.output.reports.contains(.damaged(error)))
+            if again.output.reports.contains(.requestFailed(error)) { takenUnread += 1 }
+        }
+        #expect(takenUnread > 0)
+    }
 }

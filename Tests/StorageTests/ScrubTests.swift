@@ -42,6 +42,45 @@ import Testing
         #expect(try rig.store.scrub(from: UInt32(count) + 1, count: 1).pagesRead == 0)
     }
 
+    /// Of scenario corruption, seed 4007488: the leader's writes failed as long as nobody scrubbed that page, for
+    /// SQLite takes a free page without reading it, and only the comparison with its old bytes met the damage.
+    @Test("a bad page that is written over unread fails the batch, and is told of")
+    func writtenOverUnread() throws {
+        let rig = try PageRig()
+        try rig.fill(rows: 0..<60)
+        try rig.commit("DELETE FROM t WHERE a >= 20")
+        #expect(try rig.checkpoint())
+        var unread = 0
+        for page in 2...rig.store.committedState.pageCount {
+            let disk = rig.disk.afterCrashCopy()
+            disk.flipBit("data/db", offset: Int(page - 1) * 4096 + 123)
+            let store = try PageRig.recover(disk, log: rig.log, intent: rig.intent)
+            let wanted = StorageError.corruptPage(
+                page: page, reason: "the file's bytes do not match their checksum")
+            let writer = try store.openWriter()
+            do throws(StorageError) {
+                try writer.execute("BEGIN")
+                for row in 100..<140 {
+                    try writer.execute("INSERT INTO t VALUES(\(row), randomblob(1400))")
+                }
+                try writer.execute("COMMIT")
+            } catch {
+                #expect(store.takeFailures() == [wanted])
+                continue
+            }
+            do throws(StorageError) {
+                _ = try store.encode(header: StateHeader(revision: 9))
+                #expect(store.takeFailures().isEmpty)
+            } catch {
+                unread += 1
+                #expect(error == wanted)
+                #expect(store.takeFailures() == [wanted])
+                #expect(store.takeFailures().isEmpty)
+            }
+        }
+        #expect(unread > 10)
+    }
+
     @Test("scrub: a file that was cut short, and a page that cannot be read, are bad")
     func unreadable() throws {
         let rig = try rig()

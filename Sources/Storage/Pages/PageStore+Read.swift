@@ -143,6 +143,10 @@ extension PageStore {
         // Redo mends a suspect page before anyone but redo sees it; then its checksum is compared.
         if image.isSuspect || PageHash.hash(page: page, bytes) == image.hash { return true }
         guard baseImage(slot).index == image.index else { return false }
-        throw .corruptPage(page: page, reason: "the file's bytes do not match their checksum")
+        // Whoever asked for the page: what is not told here is mended only when a scrub comes by.
+        let damage = StorageError.corruptPage(
+            page: page, reason: "the file's bytes do not match their checksum")
+        note(damage)
+        throw damage
     }
 }

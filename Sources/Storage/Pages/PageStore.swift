@@ -145,7 +145,7 @@ public final class PageStore: @unchecked Sendable {
         return base
     }
 
-    /// Failures met by readers and the writer since the last call; any thread.
+    /// Failures met by readers, the writer and whoever copies pages since the last call, each once; any thread.
     public func takeFailures() -> [StorageError] {
         gate.lock()
         defer { gate.unlock() }
@@ -156,7 +156,8 @@ public final class PageStore: @unchecked Sendable {
     func note(_ failure: StorageError) {
         gate.lock()
         defer { gate.unlock() }
-        if failures.count < PageLimits.failuresMax { failures.append(failure) }
+        guard failures.count < PageLimits.failuresMax, !failures.contains(failure) else { return }
+        failures.append(failure)
     }
 
     /// Figures of this moment; writer's thread.
