@@ -98,8 +98,8 @@ final class MemberProcess {
         settings.appendBytesMax = setup.appendBytesMax
         self.settings = settings
         let directory = PeerDirectory(
-            node.founders + node.peers, isFounding: !node.founders.isEmpty && store.isBlank,
-            status: status)
+            node.founders + node.peers, ownID: node.identity.memberID,
+            isFounding: !node.founders.isEmpty && store.isBlank, status: status)
         self.directory = directory
         let output = ProcessOutput(loopCount: settings.loopCount)
         self.output = output

@@ -13,9 +13,11 @@ extension RaftNode {
         let isFirstOfSoleVoter =
             isAlone && configuration.soleVoterCampaignsAtFirstTick && role == .follower
             && leader == nil
-        if mayStand, isFirstOfSoleVoter || electionElapsed >= electionTimeout {
-            campaign(isHinted: false)
-        }
+        let isOver = electionElapsed >= electionTimeout
+        if mayStand, isFirstOfSoleVoter || isOver { return campaign(isHinted: false) }
+        // One that has no vote can't ask for an election, but must not take for its leader for ever who leads
+        // no more: the next one may be a member that it does not know yet, and takes in only without a leader.
+        if isOver, leader != nil { follow(nil, term: term) }
     }
 
     /// Draws a new timeout, so that members which once stood together do not do so again.

@@ -132,6 +132,32 @@ struct PaperRemovalTests {
         #expect(learner.node.term == Term(1))
     }
 
+    @Test("§4.2.1: a learner forgets a leader that is silent, and follows the next one")
+    func learnerForgetsLeader() {
+        // Story: the leader has stepped down without losing its connections. A learner that took it for
+        // the leader for ever would send it its questions for ever, and would not let the next leader in,
+        // if that is a member that it does not know yet.
+        var learner = TestNode(membership: .of([2, 3], learners: [1]))
+        learner.receive(from: 2, term: 1, .heartbeat(commit: .zero, round: .zero))
+        for _ in 0..<9 { learner.step(.tick) }
+        #expect(learner.node.leader == MemberID(2), "not before the timeout has passed")
+        learner.receive(from: 2, term: 1, .heartbeat(commit: .zero, round: .zero))
+        for _ in 0..<9 { learner.step(.tick) }
+        #expect(learner.node.leader == MemberID(2), "heartbeats keep it")
+        var changes: [LeadershipChange] = []
+        for _ in 0..<30 {
+            learner.step(.tick)
+            #expect(learner.effects.bodies.isEmpty, "it still asks for no election")
+            if let change = learner.effects.leadership { changes.append(change) }
+        }
+        #expect(changes == [.leaderKnown(term: Term(1), leader: nil)])
+        #expect(learner.node.role == .follower && learner.node.term == Term(1))
+        learner.step(.readIndex(ReadContext(1)))
+        #expect(learner.effects.readsFailed == [ReadContext(1)])
+        learner.receive(from: 4, term: 2, .heartbeat(commit: .zero, round: .zero))
+        #expect(learner.node.leader == MemberID(4))
+    }
+
     @Test("§6: a learner that does not know yet that it is a voter gives its vote")
     func promotedLearnerVotes() {
         // Story: two voters made a third of a learner, and one of the two is gone. The other needs

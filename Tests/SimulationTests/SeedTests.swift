@@ -17,11 +17,16 @@ enum ScenarioFiles {
         "rolling", "single", "snapshot", "watch",
     ]
 
-    /// A scenario of the repository, shortened so that a debug build runs it in a second or two.
-    static func short(_ name: String) throws -> Scenario {
+    /// A scenario of the repository.
+    static func whole(_ name: String) throws -> Scenario {
         let file = folder.appending(path: "\(name).txt")
         let text = try String(contentsOf: file, encoding: .utf8)
-        var scenario = try ScenarioParser.parse(text, file: file.lastPathComponent)
+        return try ScenarioParser.parse(text, file: file.lastPathComponent)
+    }
+
+    /// A scenario of the repository, shortened so that a debug build runs it in a second or two.
+    static func short(_ name: String) throws -> Scenario {
+        var scenario = try whole(name)
         scenario.duration = UInt64.seconds(4)...UInt64.seconds(6)
         return scenario
     }
@@ -138,6 +143,16 @@ struct SeedTests {
         }
         // Not in each: a page may be written anew before anybody reads it.
         #expect(found > 0)
+    }
+
+    /// Of scenario members, seed 4005517: a member repeated the log from its beginning when its leader lost the
+    /// quorum, and the next leader was one that was added behind the entry it had reached.
+    @Test("regression: one that joins follows a leader that is younger than what it has of the log")
+    func youngerLeader() throws {
+        let world = SimulationRun.world(try ScenarioFiles.whole("members"), seed: 4_005_517)
+        #expect(world.failure == nil, "\(world.failure?.text ?? "")")
+        #expect(world.marks.counts[Mark.diskLossMended.rawValue] > 0)
+        #expect(world.marks.counts[Mark.memberReplaced.rawValue] > 0)
     }
 
     @Test(

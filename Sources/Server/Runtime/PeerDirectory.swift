@@ -2,6 +2,8 @@
 // Belongs here: admission. Never here: connections (PeerNetwork.swift), the table itself (Storage).
 // Source: etcd semantics K5: an id that was removed never comes back. A member that was away may meet one that the
 // others added meanwhile and that leads now: etcd takes whoever knows the cluster's id and was not removed, too.
+// A member that joins repeats the log from its beginning: until its own addition its tables are those of a time before
+// it, and who told it of the cluster knew better.
 
 internal import Storage
 internal import Transport
@@ -11,6 +13,8 @@ final class PeerDirectory: @unchecked Sendable {
     // @unchecked Sendable: `monitor` guards every var.
     private let monitor = Monitor()
     private var rows: [MemberRow]
+    /// Whom this member was told of when it joined, as long as its tables are older than that.
+    private var told: [MemberRow]
     private var removed: [UInt64] = []
     /// The database has named the members; before, they are whom this member was told of.
     private var isKnown = false
@@ -18,18 +22,23 @@ final class PeerDirectory: @unchecked Sendable {
     /// Members that this one does not know yet, admitted while it heard of no other leader.
     private var strangers: [MemberRow] = []
 
+    private let ownID: UInt64
     private let isFounding: Bool
     private let status: SharedStatus
 
     private static let strangersMax = 8
 
     /// - Parameters:
+    ///   - rows: whom this member founds the cluster with, or was told of when it joined.
+    ///   - ownID: this member.
     ///   - isFounding: this member founds the cluster with these, and began without anything. One that began
     ///     with data must not say so, not even in the moments before its own tables have told it the members:
     ///     whoever lost its disk would take its word for that of a new cluster, and vote.
     ///   - status: tells who leads.
-    init(_ rows: [MemberRow], isFounding: Bool, status: SharedStatus) {
+    init(_ rows: [MemberRow], ownID: UInt64, isFounding: Bool, status: SharedStatus) {
         self.rows = rows
+        told = isFounding ? [] : rows
+        self.ownID = ownID
         self.isFounding = isFounding
         self.status = status
     }
@@ -41,11 +50,15 @@ final class PeerDirectory: @unchecked Sendable {
         return rows
     }
 
-    /// Whom this member connects to: the members it knows, and those that it only met.
+    /// Whom this member connects to: the members it knows, and those that it was only told of or only met.
     var reachable: [MemberRow] {
         monitor.lock()
         defer { monitor.unlock() }
-        return rows + strangers
+        var found = rows
+        for row in told + strangers where !found.contains(where: { $0.id == row.id }) {
+            found.append(row)
+        }
+        return found
     }
 
     func set(_ rows: [MemberRow], removed: [UInt64]) {
@@ -54,6 +67,8 @@ final class PeerDirectory: @unchecked Sendable {
         self.rows = rows
         self.removed = removed
         isKnown = true
+        let isCurrent = rows.contains { $0.id == ownID } || removed.contains(ownID)
+        told = isCurrent ? [] : told.filter { !removed.contains($0.id) }
         // The leader's own addition may be still to come.
         strangers.removeAll { stranger in
             stranger.id != status.leader || removed.contains(stranger.id)
@@ -65,7 +80,8 @@ final class PeerDirectory: @unchecked Sendable {
     func answer(to request: BootstrapRequest, by identity: Identity) -> BootstrapResponse? {
         monitor.lock()
         defer { monitor.unlock() }
-        guard isKnown || isFounding else { return nil }
+        // A table of the past may lack a member, or have one as not started that has since lost its disk.
+        guard told.isEmpty, isKnown || isFounding else { return nil }
         var response = BootstrapResponse()
         response.clusterID = identity.clusterID
         response.answererID = identity.memberID
@@ -90,7 +106,7 @@ final class PeerDirectory: @unchecked Sendable {
             return .refuse(
                 .removedMember, "member \(id) was removed from the cluster; its id can't come back")
         }
-        guard rows.contains(where: { $0.id == hello.from }) || meet(hello) else {
+        guard (rows + told).contains(where: { $0.id == hello.from }) || meet(hello) else {
             return .refuse(
                 .unknownMember, "no member \(id) is known here; was it added to this cluster?")
         }

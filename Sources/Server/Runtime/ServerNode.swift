@@ -128,7 +128,7 @@ final class ServerNode {
                 name: configuration.name, url: settings.member.peerURLs.first ?? ""),
             group: peerGroup, tls: tls, inbox: inbox,
             directory: PeerDirectory(
-                stored.founders + stored.peers,
+                stored.founders + stored.peers, ownID: identity.memberID,
                 isFounding: !stored.founders.isEmpty && opened.isBlank, status: status),
             snapshots: snapshots, metrics: metrics.peers, logger: logger
         ) { ended(.removed) }
