@@ -154,7 +154,7 @@ final class ClientGroup {
         let end: (Reply) -> Void = { [self] reply in
             let outcome = outcome(of: reply, to: request)
             history.operations[number].outcome = outcome
-            note(outcome, place, number)
+            note(outcome, place, number, reply)
             done(outcome)
         }
         guard case .leaseKeepAlive = request else {
@@ -180,7 +180,9 @@ final class ClientGroup {
         }
     }
 
-    private func note(_ outcome: Operation.Outcome, _ place: Int, _ number: Int) {
+    private func note(
+        _ outcome: Operation.Outcome, _ place: Int, _ number: Int, _ reply: Reply
+    ) {
         switch outcome {
         case .answered(_, let response):
             answered += 1
@@ -191,7 +193,7 @@ final class ClientGroup {
             world.note(.answer, place, UInt64(number), 0, "\(refusal)")
         case .unknown:
             world.marks.reach(.unknownOutcome)
-            world.note(.answer, place, UInt64(number), 1, "unknown")
+            world.note(.answer, place, UInt64(number), 1, "unknown: \(reply)")
         }
     }
 

@@ -59,6 +59,11 @@ final class ProcessOutput: ReplicaOutput {
         let world = process.world
         world.marks.note(event)
         switch event {
+        case .damaged, .handingOver, .requestFailed, .diskFull, .compacted:
+            world.note(.reported, process.node.place, 0, 0, "\(event)")
+        default: break
+        }
+        switch event {
         case .becameLeader(let term):
             world.note(.becameLeader, process.node.place, term, 0)
             world.plan.won(process.node)

@@ -4,7 +4,7 @@
 /// What a line of the trace can be about.
 enum TraceKind: UInt8 {
     case started, ended, becameLeader, message, checkpoint, snapshotFetched, fault, healed, paused
-    case call, answer, published, phase, clock, member
+    case call, answer, published, phase, clock, member, reported
 }
 
 /// One line of the trace.
