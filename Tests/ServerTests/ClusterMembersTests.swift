@@ -195,6 +195,56 @@ import TestSupport
         #expect(rig.ask(.put("k", "v")) == .failure(EtcdError.corrupt.status))
     }
 
+    @Test("damage: a follower that can't read events from its history goes on, and is mended")
+    func damageOfHistory() throws {
+        let cluster = try Self.settled()
+        let leader = try #require(cluster.leader)
+        let sick = (leader + 1) % 3
+        let value = String(repeating: "v", count: 1000)
+        for number in 0..<40 { _ = cluster.ask(leader, .put("k\(number)", value)) }
+        while try !cluster[sick].checkpointStep(pages: 64) { cluster.settle() }
+        let pages = cluster.disk(of: sick).contents("data/db").count / 4096
+        var found = 0
+        for page in 1..<pages {
+            cluster.kill(sick, .everything)
+            cluster.disk(of: sick).flipBit("data/db", offset: page * 4096 + 9)
+            try cluster.start(sick, founders: 3)
+            cluster[sick].send(.subscribe(true))
+            cluster.run(milliseconds: 500)
+            _ = cluster.ask(leader, .put("after", "\(page)"))
+            cluster.run(milliseconds: 500)
+            #expect(cluster[sick].replica.failure == nil, "page \(page + 1)")
+            if let damage = cluster[sick].replica.damage {
+                found += 1
+                #expect(damage == .pages([UInt32(page) + 1]))
+            }
+            cluster.disk(of: sick).flipBit("data/db", offset: page * 4096 + 9)
+        }
+        #expect(found > 0)
+    }
+
+    @Test("damage: whoever meets a bad page, also who sends it to another member, has it mended")
+    func damageMetBySender() throws {
+        let cluster = try Self.settled()
+        let leader = try #require(cluster.leader)
+        let sick = (leader + 1) % 3
+        for number in 0..<40 {
+            _ = cluster.ask(leader, .put("k\(number)", String(repeating: "v", count: 1000)))
+        }
+        while try !cluster[sick].checkpointStep(pages: 64) { cluster.settle() }
+        cluster.kill(sick, .everything)
+        let page = UInt32(cluster.disk(of: sick).contents("data/db").count / 4096 - 2)
+        cluster.disk(of: sick).flipBit("data/db", offset: Int(page - 1) * 4096 + 9)
+        try cluster.start(sick, founders: 3)
+        cluster.run(milliseconds: 500)
+        #expect(cluster[sick].replica.damage == nil)
+        let source = try cluster[sick].pages.openSnapshotSource(for: .nothing)
+        #expect(throws: StorageError.self) { while try source.next(bytesMax: 1 << 20) != nil {} }
+        cluster.run(milliseconds: 500)
+        #expect(cluster[sick].replica.damage == .pages([page]))
+        #expect(cluster[sick].output.repairs.contains(.pages([page])))
+    }
+
     /// Of scenario corruption, seed 4007488: SQLite takes a free page without reading it, so nobody noted that its
     /// old bytes were bad, and each batch that took it failed until a scrub came by.
     @Test("damage: a free page that is bad is told of by the first batch that takes it")

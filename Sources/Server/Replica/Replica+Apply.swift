@@ -115,8 +115,21 @@ extension Replica {
         let first = publishedRevision + 1
         publishedRevision = revision
         guard subscribers.contains(true) else { return }
+        do throws(StorageError) {
+            guard let events = try events(from: first) else { return skip(through: revision) }
+            deliver(events, revision: revision)
+        } catch {
+            // Who watches finds them in the history once it is mended.
+            guard let damage = Damage(error) else { throw error }
+            found(damage, because: error)
+            skip(through: revision)
+        }
+    }
+
+    /// The published events from a revision on; nil if they are too many to be handed out.
+    private func events(from first: Int64) throws(StorageError) -> [ChangeEvent]? {
         var bytes = 0
-        let events = try store.read { (reader, _) throws(StorageError) -> [ChangeEvent]? in
+        return try store.read { (reader, _) throws(StorageError) -> [ChangeEvent]? in
             var events: [ChangeEvent] = []
             let cursor = try ChangeCursor(
                 reader: reader, from: PackedRevision(main: first, sub: 0))
@@ -131,7 +144,6 @@ extension Replica {
             }
             return events
         }
-        if let events { deliver(events, revision: revision) } else { skip(through: revision) }
     }
 
     /// Sends those who watch to the history.

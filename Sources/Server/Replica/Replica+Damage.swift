@@ -53,7 +53,7 @@ extension Replica {
         output.report(.damaged(error))
     }
 
-    /// Notes pages that readers or the writer found damaged.
+    /// Notes pages that somebody found damaged: readers, the writer, or who sends a snapshot.
     func lookForDamage() {
         for error in pages.takeFailures() {
             if let more = Damage(error) { found(more, because: error) }

@@ -294,6 +294,7 @@ final class Replica {
             try loadLate()
             try lookAtDisk()
             try lookAtLeadership()
+            lookForDamage()
             repair()
             if tip == nil {
                 forwardBacklog()
