@@ -136,13 +136,16 @@ final class SnapshotTransfer {
 }
 
 extension MemberProcess {
-    /// Begins to fetch a snapshot unless one is being fetched, or was tried a moment ago.
+    /// Begins to fetch a snapshot; false if one is being fetched, or was tried a moment ago.
     ///
     /// - Parameter damage: what of the own database must not be relied on.
-    func fetchSnapshot(from member: UInt64, damage: Damage?) {
-        guard !snapshots.isReceiving, tick >= snapshots.nextFetch,
-            let place = world.place(of: member), let source = world.nodes[place].process
-        else { return }
+    @discardableResult
+    func fetchSnapshot(from member: UInt64, damage: Damage?) -> Bool {
+        guard !snapshots.isReceiving, tick >= snapshots.nextFetch else { return false }
+        // One that is down counts as asked, as it does where its machine is dialled in vain.
+        guard let place = world.place(of: member), let source = world.nodes[place].process else {
+            return true
+        }
         snapshots.isReceiving = true
         let delay = world.network.latency(from: node.place, to: place)
         after(microseconds: delay) { process in
@@ -155,5 +158,6 @@ extension MemberProcess {
             }
             transfer.begin()
         }
+        return true
     }
 }

@@ -50,8 +50,8 @@ final class ProcessOutput: ReplicaOutput {
         process?.fetchSnapshot(from: member, damage: nil)
     }
 
-    func repair(_ damage: Damage, from member: UInt64) {
-        process?.fetchSnapshot(from: member, damage: damage)
+    func repair(_ damage: Damage, from member: UInt64) -> Bool {
+        process?.fetchSnapshot(from: member, damage: damage) ?? false
     }
 
     func report(_ event: ReplicaEvent) {

@@ -184,6 +184,30 @@ import TestSupport
         }
     }
 
+    /// Of scenario corruption, seed 8000056: each second attempt came too soon after the last to be begun, and so the
+    /// third member was never asked; leadership went to and fro between the two that were damaged.
+    @Test("damage: all are asked by turns, and leadership comes to one that is whole")
+    func damageOfTwo() throws {
+        let cluster = try Self.settled()
+        let error = StorageError.corruptPage(page: 3, reason: "test")
+        for place in 0..<2 {
+            cluster[place].output.refusesRepairs = true
+            cluster[place].replica.found(.pages([3]), because: error)
+        }
+        cluster.run(milliseconds: 20_000)
+        #expect(cluster.leader == 2)
+        let rig = cluster[0]
+        let handedOver = rig.output.reports.count {
+            if case .handingOver = $0 { true } else { false }
+        }
+        #expect(handedOver <= 2)
+        // What was not begun is no attempt.
+        #expect(rig.replica.repairAttempts == 0)
+        rig.output.refusesRepairs = false
+        cluster.run(milliseconds: 5000)
+        #expect(rig.output.repairSources.starts(with: [2, 1, 2, 1].map(ClusterWorld.id)))
+    }
+
     @Test("damage: a sole member has nobody to ask, and raises CORRUPT")
     func damageAlone() throws {
         let rig = try ReplicaRig.started()

@@ -56,8 +56,17 @@ final class RecordedOutput: ReplicaOutput {
     }
 
     private(set) var repairs: [Damage] = []
+    /// Who was asked for them.
+    private(set) var repairSources: [UInt64] = []
+    /// Nothing is begun.
+    var refusesRepairs = false
 
-    func repair(_ damage: Damage, from member: UInt64) { repairs.append(damage) }
+    func repair(_ damage: Damage, from member: UInt64) -> Bool {
+        guard !refusesRepairs else { return false }
+        repairs.append(damage)
+        repairSources.append(member)
+        return true
+    }
 
     func fetchSnapshot(from member: UInt64) { fetches.append(member) }
 

@@ -69,8 +69,10 @@ extension Replica {
         // Also while it leads: who takes over may be damaged as well, and hand leadership back.
         let others = repairSources
         guard !others.isEmpty else { return }
-        output.repair(damage, from: others[repairAttempts % others.count])
-        repairAttempts += 1
+        // Only what was begun counts: else the same member could be asked each time, and the next one never.
+        if output.repair(damage, from: others[repairAttempts % others.count]) {
+            repairAttempts += 1
+        }
     }
 
     /// Who may have a good copy: the leader first, then the others, for the leader's may be damaged too.

@@ -123,15 +123,28 @@ extension Replica {
     }
 
     /// Hands leadership to whoever is best prepared, if there is somebody.
+    ///
+    /// Who had it from this member before comes last: it gave it back, and may be no better off.
     func handOverToBest(reason: String) {
         guard node.role == .leader, handover == nil else { return }
-        var best: (member: MemberID, match: LogIndex)?
+        successors.removeAll { !node.membership.voters.contains($0) }
+        var best: (member: MemberID, isBehind: Bool, turn: Int, match: LogIndex)?
         for voter in node.membership.voters where voter != node.id {
             guard let progress = node.progress(of: voter), progress.isActive else { continue }
-            if let known = best, known.match >= progress.match { continue }
-            best = (voter, progress.match)
+            let isBehind = progress.mode != .replicating
+            let turn = successors.firstIndex(of: voter) ?? -1
+            if let known = best {
+                guard isBehind == known.isBehind ? turn <= known.turn : known.isBehind else {
+                    continue
+                }
+                let isEqual = isBehind == known.isBehind && turn == known.turn
+                if isEqual, progress.match <= known.match { continue }
+            }
+            best = (voter, isBehind, turn, progress.match)
         }
         guard let best else { return }
+        successors.removeAll { $0 == best.member }
+        successors.append(best.member)
         beginHandover(to: best.member.rawValue, for: .replica, reason: reason)
     }
 

@@ -27,8 +27,8 @@ protocol ReplicaOutput: AnyObject {
     func answer(_ answer: ForwardedAnswer, to member: UInt64)
     /// Answers a member that is about to join.
     func answer(_ content: ForwardedAnswer.Content, toNewcomer number: UInt64)
-    /// Begins to fetch what is damaged from a member, unless that is under way.
-    func repair(_ damage: Damage, from member: UInt64)
+    /// Begins to fetch what is damaged from a member; false if that is under way, or was tried a moment ago.
+    func repair(_ damage: Damage, from member: UInt64) -> Bool
     /// Begins to fetch a snapshot from a member, unless one is being fetched.
     func fetchSnapshot(from member: UInt64)
     /// Says something an operator should read.
@@ -173,6 +173,8 @@ final class Replica {
     /// Where the entry stands that opened this member's term as leader.
     var termStart = LogIndex.zero
     var handover: Handover?
+    /// Whom this member handed leadership to of its own accord, the latest last.
+    var successors: [MemberID] = []
     /// The committed state, for what this member reads itself.
     let store: LoopStore
     /// Which loops want events.

@@ -126,7 +126,7 @@ final class LoopDispatcher: ReplicaOutput {
         peers.fetchSnapshot(from: member, damage: nil)
     }
 
-    func repair(_ damage: Damage, from member: UInt64) {
+    func repair(_ damage: Damage, from member: UInt64) -> Bool {
         peers.fetchSnapshot(from: member, damage: damage)
     }
 

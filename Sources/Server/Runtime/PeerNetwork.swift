@@ -221,12 +221,14 @@ final class PeerNetwork: @unchecked Sendable {
                 }))
     }
 
-    /// Begins to fetch a snapshot from a member, unless one is being fetched.
+    /// Begins to fetch a snapshot from a member; false if one is being fetched, or was tried a moment ago.
     ///
     /// - Parameter damage: what of the own database must not be relied on.
-    func fetchSnapshot(from member: UInt64, damage: Damage?) {
-        guard let row = directory.reachable.first(where: { $0.id == member }) else { return }
-        snapshots.fetch(from: member, urls: addresses(row), damage: damage, over: self)
+    @discardableResult
+    func fetchSnapshot(from member: UInt64, damage: Damage?) -> Bool {
+        // One that can't be reached counts as asked, so that it is another's turn.
+        guard let row = directory.reachable.first(where: { $0.id == member }) else { return true }
+        return snapshots.fetch(from: member, urls: addresses(row), damage: damage, over: self)
     }
 
     private func report(_ event: PeerEvent) {

@@ -47,14 +47,14 @@ final class SnapshotExchange: @unchecked Sendable {
         self.completed = completed
     }
 
-    /// Begins to fetch a snapshot unless one is being fetched, or was tried a moment ago.
+    /// Begins to fetch a snapshot; false if one is being fetched, or was tried a moment ago.
     func fetch(
         from member: UInt64, urls: [PeerURL], damage: Damage?, over network: PeerNetwork
-    ) {
+    ) -> Bool {
         monitor.lock()
         defer { monitor.unlock() }
         let now = MonotonicClock.now
-        guard !isStopping, receiver == nil, now >= nextFetch else { return }
+        guard !isStopping, receiver == nil, now >= nextFetch else { return false }
         let begun = SnapshotReceiver(
             member: member, pages: pages, damage: trust.doubting(damage), disk: disk,
             directory: directory, counts: metrics.counts(of: member).snapshotsReceived,
@@ -62,6 +62,7 @@ final class SnapshotExchange: @unchecked Sendable {
         ) { [self] isComplete, error in ended(isComplete, error) }
         receiver = begun
         begun.start(urls: urls, over: network)
+        return true
     }
 
     private func ended(_ isComplete: Bool, _ error: StorageError?) {
