@@ -244,17 +244,25 @@ def test_a_server_started_on_the_data_of_etcd_refuses_it(tmp_path: Path) -> None
     with serving(tmp_path / "etcd", etcd="3.5") as (etcd, origin):
         fill(origin, 50)
         etcd.stop()
-        server = Server(data_dir=etcd.data_dir, start=False)
-        server.start(wait=False)
-        assert server.wait_exit() == 1
-        assert "has the data of an etcd member" in server.log(), server.log()
-        assert f"martlet import {etcd.data_dir}" in server.log()
-        assert not (etcd.data_dir / "db").exists() and not (etcd.data_dir / "identity").exists()
-        server.close()
+        before = listing(etcd.data_dir)
+        for flags in ([], ["--auto-tls", "--peer-auto-tls"]):
+            server = Server(flags, data_dir=etcd.data_dir, start=False)
+            server.start(wait=False)
+            assert server.wait_exit() == 1
+            assert "has the data of an etcd member" in server.log(), server.log()
+            assert f"martlet import {etcd.data_dir}" in server.log()
+            assert listing(etcd.data_dir) == before
+            server.close()
         server = imported(etcd.data_dir, tmp_path)
         etcd.start()  # and the attempt did etcd no harm
         with server.start(), Client(server.endpoint) as copy:
             compare(origin, copy)
+
+
+def listing(folder: Path) -> list[tuple[str, int, int]]:
+    """All that lies below a directory, with size and time."""
+    return [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
+            for path in sorted(folder.rglob("*"))]
 
 
 def test_a_running_etcd_is_refused(tmp_path: Path) -> None:

@@ -31,6 +31,19 @@ import TestSupport
         #expect(directory.logPath == "data/log")
     }
 
+    @Test("directory: one of etcd is known before anything is made in it")
+    func etcds() throws {
+        let disk = FaultyDisk()
+        #expect(try !DataDirectory.isEtcds("data", disk: disk))
+        try disk.createDirectory("data")
+        try disk.createDirectory("data/member")
+        #expect(try DataDirectory.isEtcds("data", disk: disk))
+        #expect(try disk.list("data") == ["member"])
+        // Its member's own is ours, whatever else lies there.
+        try DataDirectory(path: "data", disk: disk).found(Self.identity)
+        #expect(try !DataDirectory.isEtcds("data", disk: disk))
+    }
+
     @Test("directory: a second process is kept out until the first lets go")
     func locked() throws {
         let disk = FaultyDisk()

@@ -25,15 +25,11 @@ struct Bootstrapper {
     /// Whose the directory is; an empty one becomes this member's.
     func claim() throws(NodeError) -> StoredIdentity {
         let path = directory.path
-        let isEtcds: Bool
         do throws(StorageError) {
             if let stored = try directory.identity() { return stored }
-            isEtcds = try directory.isEtcds()
         } catch {
             throw .storage(error, directory: path)
         }
-        // A unit of etcd with another program in it must not come up empty beside the data.
-        guard !isEtcds else { throw .bootstrap(.etcdData(directory: path)) }
         let made: StoredIdentity
         do throws(BootstrapError) {
             made = try begin()

@@ -105,16 +105,19 @@ struct DataDirectory {
     /// Where the log's segments are.
     var logPath: String { "\(path)/log" }
 
-    /// Whether an etcd member has its data here.
-    func isEtcds() throws(StorageError) -> Bool {
+    /// Whether an etcd member has its data in a directory that no member of ours owns; nothing is made in it.
+    static func isEtcds(_ path: String, disk: any Disk) throws(StorageError) -> Bool {
         do throws(DiskError) {
-            return try disk.exists("\(path)/member")
+            guard try disk.exists("\(path)/member") else { return false }
+            return try !disk.exists(identity(path))
         } catch {
             throw .disk(error)
         }
     }
 
-    private var identityPath: String { "\(path)/identity" }
+    private static func identity(_ path: String) -> String { "\(path)/identity" }
+
+    private var identityPath: String { Self.identity(path) }
 
     /// Who owns the directory; nil if nobody does yet.
     func identity() throws(StorageError) -> StoredIdentity? {

@@ -230,12 +230,17 @@ final class ServerNode {
     /// Locks the data directory for as long as the process runs.
     static func open(_ configuration: Configuration) throws(NodeError) -> DataDirectory {
         let path = configuration.dataDirectory
+        let disk = PosixDisk(skipsSync: configuration.unsafeNoFsync)
         do throws(StorageError) {
-            return try DataDirectory(
-                path: path, disk: PosixDisk(skipsSync: configuration.unsafeNoFsync))
+            // A unit of etcd with another program in it must not come up empty beside the data, nor leave anything
+            // in the directory, which etcd would find there.
+            if try !DataDirectory.isEtcds(path, disk: disk) {
+                return try DataDirectory(path: path, disk: disk)
+            }
         } catch {
             throw .storage(error, directory: path)
         }
+        throw .bootstrap(.etcdData(directory: path))
     }
 
     private static func peerTLS(
