@@ -2,6 +2,8 @@
 // Belongs here: EtcdLog and EtcdReplay's choice. Never here: logs of etcd itself (Tests/Conformance).
 
 import CChecksum
+import Storage
+import TestSupport
 import Testing
 
 @testable import Server
@@ -259,6 +261,74 @@ import Testing
         #expect(PasswordHash.matches(Array("p".utf8), users[1].hashedPassword.utf8Bytes))
         let caller = try #require(steps[0].authority.caller)
         #expect((caller.name, caller.revision) == (Array("root".utf8), 7))
+    }
+
+    private static func entry(
+        _ field: Int, _ message: some WireMessage, by user: String = "", revision: UInt64 = 0
+    ) -> [UInt8] {
+        var entry = ProtoWriter()
+        entry.message(100, LoggedHeader(user: user, revision: revision))
+        entry.message(field, message)
+        return entry.bytes
+    }
+
+    @Test("replay: without any password a user has the empty one, or none if that was asked for")
+    func emptyPasswords() throws {
+        var writer = Writer()
+        writer.entry(1, Self.entry(1100, AuthUserAddRequest(name: "empty")))
+        let none = UserAddOptions(noPassword: true)
+        writer.entry(2, Self.entry(1100, AuthUserAddRequest(name: "none", options: none)))
+        let steps = try EtcdReplay(try EtcdLog([writer.file], after: 0), after: 0, path: "w").steps
+        let hashes = steps.compactMap { step -> [UInt8]? in
+            guard case .auth(.addUser(let user)) = step.body else { return nil }
+            return user.hashedPassword.utf8Bytes
+        }
+        try #require(hashes.count == 2)
+        #expect(PasswordHash.matches([], hashes[0]) && !PasswordHash.matches([0x20], hashes[0]))
+        #expect(hashes[1].isEmpty)
+        // Up to 3.4 the same, since 3.5 the end of all logins with a password.
+        writer.entry(3, Self.entry(1103, AuthUserChangePasswordRequest(name: "empty")))
+        let log = try EtcdLog([writer.file], after: 0)
+        let text = reason { _ = try EtcdReplay(log, after: 0, path: "w") }
+        #expect(text.contains("entry 3 sets an empty password") && text.contains("Start etcd"))
+    }
+
+    @Test("replay: what releases of etcd may have acknowledged is never left out: the import ends")
+    func acknowledged() throws {
+        let none = UserAddOptions(noPassword: true)
+        let permission = WirePermission(kind: 2, key: "/a")
+        var writer = Writer()
+        let entries: [[UInt8]] = [
+            Self.entry(1100, AuthUserAddRequest(name: "root", options: none)),
+            Self.entry(1104, AuthUserRoleRequest(user: "root", role: "root")),
+            Self.entry(1100, AuthUserAddRequest(name: "u", options: none)),
+            Self.entry(1200, AuthNameRequest(name: "r")),
+            Self.entry(1203, AuthRoleGrantPermissionRequest(role: "r", permission: permission)),
+            Self.entry(1104, AuthUserRoleRequest(user: "u", role: "r")),
+            Self.entry(1000, EmptyRequest()),
+            Self.entry(8, LeaseGrantRequest(ttl: 100, id: 7)),
+            Self.entry(4, PutRequest(key: "/b", lease: 7), by: "root", revision: 9),
+            Self.entry(4, PutRequest(key: "/b"), by: "u", revision: 9),
+            Self.entry(6, TxnRequest(success: [.put(PutRequest(key: "/a"))]), by: "u", revision: 9),
+            Self.entry(
+                6, TxnRequest(success: [.put(PutRequest(key: "/a", lease: 7))]), by: "u",
+                revision: 9),
+        ]
+        for (place, entry) in entries.enumerated() { writer.entry(UInt64(place + 1), entry) }
+        let log = try EtcdLog([writer.file], after: 0)
+        let replay = try EtcdReplay(log, after: 0, path: "wal")
+        let cluster = NewCluster(
+            members: [], identity: Identity(clusterID: 99, memberID: 7))
+        let builder = try StoreBuilder(path: "data", disk: FaultyDisk(), segmentBytes: 64 << 10)
+        try builder.write { (connection) throws(StorageError) in
+            try Schema.create(on: connection)
+        }
+        let text = reason { try replay.run(on: builder, cluster: cluster) }
+        #expect(text.contains("wal: entry 12 can't be carried out as by etcd"), "\(text)")
+        #expect(text.contains("Start etcd on this directory once"), "\(text)")
+        // All before it was carried out: one revision for each put, and none for the one that was refused.
+        let keys = try KeyReader(connection: builder.openConnection())
+        #expect(try keys.currentRevision() == 4)
     }
 
     /// etcdserverpb.RequestHeader.

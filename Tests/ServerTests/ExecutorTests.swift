@@ -41,8 +41,8 @@ final class ExecutorRig {
 
     /// Carries out a request; its answer's bytes.
     @discardableResult
-    func run(_ body: ReplicaRequest.Body) throws -> [UInt8] {
-        switch try executor.execute(body) {
+    func run(_ body: ReplicaRequest.Body, by authority: Authority = .nobody) throws -> [UInt8] {
+        switch try executor.execute(body, by: authority) {
         case .answer(let bytes), .answerWhenCompacted(let bytes), .memberChange(let bytes): bytes
         }
     }

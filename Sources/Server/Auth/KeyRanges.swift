@@ -18,6 +18,8 @@ struct KeyRanges: Equatable {
         let sorted = permissions.map { Range(Bytes($0.key), rangeEnd: $0.rangeEnd) }
             .sorted { $0.start < $1.start }
         for range in sorted {
+            // Old releases of etcd granted such permissions; there they are permissions on nothing.
+            guard !range.start.isEmpty else { continue }
             // Nothing can lie in it, and it must not join its neighbours.
             if let end = range.end, !(range.start < end) { continue }
             guard let last = ranges.last, last.reaches(range.start) else {

@@ -10,6 +10,8 @@ enum EtcdRequestError: Error {
     case unknown(field: UInt32)
     /// Releases before 3.5 write passwords as they are; this one can't be hashed.
     case password
+    /// Up to 3.4 it is a password like others; since 3.5 nobody can log in with it.
+    case emptyPassword
 }
 
 /// A request in etcd's log (etcdserverpb.InternalRaftRequest).
@@ -100,12 +102,18 @@ extension EtcdLoggedRequest.Change {
         case 1011: return .disable
         case 1100:
             var request: AuthUserAddRequest = try decoded()
-            request.hashedPassword = try Self.hash(request.hashedPassword, of: request.password)
+            // Without any of both it is of 3.4: later releases always hash what they are given.
+            request.hashedPassword =
+                request.options.noPassword
+                ? "" : try Self.hash(request.hashedPassword, of: request.password)
             request.password = ""
             return .addUser(request)
         case 1101: return .deleteUser(try decoded())
         case 1103:
             var request: AuthUserChangePasswordRequest = try decoded()
+            guard !request.hashedPassword.isEmpty || !request.password.isEmpty else {
+                throw .emptyPassword
+            }
             request.hashedPassword = try Self.hash(request.hashedPassword, of: request.password)
             request.password = ""
             return .changePassword(request)
@@ -137,7 +145,6 @@ extension EtcdLoggedRequest.Change {
             }
             return String(decoding: hash, as: UTF8.self)
         }
-        guard !password.isEmpty else { return "" }
         let bytes = password.utf8Bytes
         guard bytes.count <= AuthLimits.passwordBytesMax, !bytes.contains(0) else {
             throw .password

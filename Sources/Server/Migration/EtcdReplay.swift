@@ -1,7 +1,7 @@
 // EtcdReplay.swift: requests that etcd's log has and its database has not, carried out on the new store.
-// Belongs here: the order of entries, handing them to the executor. Never here: what requests do, or their form
-// (EtcdLoggedRequest.swift).
-// A request that etcd would refuse when it applies it is refused here by the same rules, permissions among them.
+// Belongs here: the order of entries, handing them on. Never here: the form of requests (EtcdLoggedRequest.swift),
+// whether etcd applied them (EtcdApplier.swift).
+// Nothing that clients may have been told to be done is left out: what can't be carried out ends the import.
 
 internal import Storage
 
@@ -9,6 +9,8 @@ internal import Storage
 struct EtcdReplay {
     /// A request, and whose it is.
     struct Step {
+        /// The entry that has it.
+        let entry: UInt64
         let body: ReplicaRequest.Body
         let authority: Authority
     }
@@ -19,6 +21,8 @@ struct EtcdReplay {
     let lastIndex: UInt64
     /// Entries that were not known to be committed.
     let uncommitted: Int
+    /// Of the log.
+    private let path: String
 
     private static let requestsPerBatch = 1000
 
@@ -41,13 +45,16 @@ struct EtcdReplay {
                 let request = try EtcdLoggedRequest(entry.data)
                 for change in request.changes {
                     steps.append(
-                        Step(body: try change.body(), authority: request.authority(of: change)))
+                        Step(
+                            entry: entry.index, body: try change.body(),
+                            authority: request.authority(of: change)))
                 }
             } catch {
                 throw Self.failure(error, entry.index, log, after: index, path)
             }
         }
         self.steps = steps
+        self.path = path
         entryCount = log.entries.count
         firstIndex = index + 1
         lastIndex = expected - 1
@@ -67,6 +74,10 @@ struct EtcdReplay {
                     + "request of a kind that is not known here (\(field)). \(advice)")
         case .password:
             .refused("\(path): entry \(entry) sets a password that bcrypt can't take. \(advice)")
+        case .emptyPassword:
+            .refused(
+                "\(path): entry \(entry) sets an empty password, which etcd takes up to 3.4 and "
+                    + "turns into none since 3.5. \(advice)")
         }
     }
 
@@ -84,6 +95,7 @@ struct EtcdReplay {
                 settings: ExecutorSettings(), leaseIDs: LeaseIDGenerator(seed: 0),
                 now: Tick(milliseconds: 0), leaseGrace: 0)
         }
+        let applier = EtcdApplier(executor: executor)
         var (done, refused) = (0, 0)
         while done < steps.count {
             let batch = steps[done...].prefix(Self.requestsPerBatch)
@@ -91,7 +103,7 @@ struct EtcdReplay {
             executor.beginBatch(
                 now: Tick(milliseconds: 0), term: StoreBuilder.term, bytesInUse: 0,
                 isDiskFull: false, recordsEvents: false)
-            for step in batch where try !isDone(step, on: executor, builder.path) { refused += 1 }
+            for step in batch where try !isDone(step, by: applier, builder.path) { refused += 1 }
             try builder.commit()
             done += batch.count
             progress.update(UInt64(done))
@@ -105,15 +117,24 @@ struct EtcdReplay {
 
     /// Carries a request out; false if it is refused.
     private func isDone(
-        _ step: Step, on executor: Executor, _ path: String
+        _ step: Step, by applier: EtcdApplier, _ store: String
     ) throws(OfflineError) -> Bool {
+        let outcome: EtcdOutcome
         do throws(RequestFailure) {
-            _ = try executor.execute(step.body, by: step.authority)
-            return true
+            outcome = try applier.apply(step.body, by: step.authority)
         } catch {
-            // What is refused was refused by etcd too, and has changed nothing.
-            guard case .store(let failure) = error else { return false }
-            throw .store(failure, directory: path)
+            guard case .store(let failure) = error else {
+                preconditionFailure("the applier says by its outcome what is refused")
+            }
+            throw .store(failure, directory: store)
+        }
+        switch outcome {
+        case .applied: return true
+        case .refused: return false
+        case .stopped(let reason):
+            throw .refused(
+                "\(path): entry \(step.entry) can't be carried out as by etcd: \(reason). "
+                    + Self.advice)
         }
     }
 }

@@ -76,7 +76,8 @@ extension Executor {
         try eachKey(ofLease: id) { (bounds) throws(EtcdError) in try access.read(bounds) }
     }
 
-    private func eachKey(
+    /// Checks every key that is attached to a lease.
+    func eachKey(
         ofLease id: Int64, _ check: (KeyBounds) throws(EtcdError) -> Void
     ) throws(RequestFailure) {
         var refusal: EtcdError?

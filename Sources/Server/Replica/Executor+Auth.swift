@@ -207,7 +207,7 @@ extension Executor {
 
 extension WirePermission {
     /// Whether a key can lie in its range (A11).
-    fileprivate var namesKeys: Bool {
+    var namesKeys: Bool {
         guard !key.isEmpty else { return false }
         guard case .before(let end) = KeyBounds(key: key, rangeEnd: rangeEnd).end else {
             return true

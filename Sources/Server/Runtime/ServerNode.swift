@@ -232,8 +232,7 @@ final class ServerNode {
         let path = configuration.dataDirectory
         let disk = PosixDisk(skipsSync: configuration.unsafeNoFsync)
         do throws(StorageError) {
-            // A unit of etcd with another program in it must not come up empty beside the data, nor leave anything
-            // in the directory, which etcd would find there.
+            // A unit of etcd with another program in it must not come up empty beside the data, nor leave anything.
             if try !DataDirectory.isEtcds(path, disk: disk) {
                 return try DataDirectory(path: path, disk: disk)
             }
