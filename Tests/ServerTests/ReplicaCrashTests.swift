@@ -257,7 +257,8 @@ import TestSupport
         #expect(next > life.groups.count / 2)
     }
 
-    private static let livesMax = 30
+    /// Each start takes some operations of its life's few.
+    private static let livesMax = 45
 }
 
 extension ReplicaEvent {
