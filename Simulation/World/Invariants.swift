@@ -1,5 +1,6 @@
 // Invariants.swift: what must hold after every step, over all members and all their restarts.
-// Belongs here: safety of the log and of the pages. Never here: what clients see (Checkers/).
+// Belongs here: safety of the log and of the pages. Elsewhere: +Elections (who may lead, changes of members).
+// Never here: what clients see (Checkers/).
 // Source: Raft paper figure 3; design section 6, rules 1 to 3.
 
 import Raft
@@ -10,7 +11,7 @@ import Storage
 /// Watches all members; the first broken rule ends the run.
 final class Invariants {
     /// What a member has promised or shown, over all its processes.
-    private struct Record {
+    struct Record {
         var member: UInt64 = 0
         /// Whom it voted for, by term, newest last.
         var votes: [(term: UInt64, candidate: UInt64)] = []
@@ -20,6 +21,10 @@ final class Invariants {
         /// since which entry.
         var leading: (term: UInt64, from: UInt64, membership: Membership?, since: LogIndex) =
             (0, 0, nil, .zero)
+        /// The members among whom it stood for election when it was last seen to.
+        var standing: Membership?
+        /// The newest entry of its log that changes the members, if it was seen before it was agreed.
+        var change: EntryID?
         /// Of the running process.
         var term: UInt64 = 0
         var commit: UInt64 = 0
@@ -31,20 +36,24 @@ final class Invariants {
         var pages: UInt64 = 0
     }
 
-    private struct Agreed {
+    struct Agreed {
         let hash: UInt64
         let place: Int
     }
 
     unowned(unsafe) let world: World
-    private var records: [Record] = []
+    var records: [Record] = []
     /// Who led, by term; looked up only.
     private var leaders: [UInt64: UInt64] = [:]
     /// What is agreed, by index.
-    private var entries: [Agreed?] = []
+    private(set) var entries: [Agreed?] = []
     private var pages: [Agreed?] = []
     /// The newest entry known to be agreed.
     private(set) var newest: UInt64 = 0
+    /// The newest entry that was agreed in each term, in the order in which that was seen.
+    private(set) var reached: [(term: UInt64, index: UInt64)] = []
+    /// Election timeouts that were drawn.
+    var timeouts = TimeoutSample()
     /// What was agreed when members asked leaders for read indexes; looked up only.
     private var asked: [ReadContext: UInt64] = [:]
 
@@ -62,6 +71,8 @@ final class Invariants {
         if records[place].member != member { records[place] = Record(member: member) }
         records[place].term = 0
         records[place].leading = (0, 0, nil, .zero)
+        records[place].standing = nil
+        records[place].change = nil
         records[place].commit = 0
         records[place].applied = 0
         records[place].authRevision = 0
@@ -69,6 +80,7 @@ final class Invariants {
         records[place].checked = 0
         records[place].pages = 0
         guard !process.node.disk.isSpoiled else { return }
+        checkFile(process)
         let record = records[place]
         let node = process.replica.node
         if node.term.rawValue < record.votes.last?.term ?? 0
@@ -131,30 +143,39 @@ final class Invariants {
         let place = process.node.place
         let replica = process.replica
         guard replica.failure == nil else { return }
-        checkTerm(process)
-        checkCounting(process)
         let commit = replica.node.commit.rawValue
         let last = replica.node.last.index.rawValue
         let applied = process.status.applied
+        checkTerm(process)
+        checkTimeout(replica.node)
+        if last < records[place].last, replica.node.role == .leader,
+            records[place].leading.term == replica.node.term.rawValue
+        {
+            world.fail(
+                "leaders only append",
+                "\(process.node.name) leads and cuts its log from \(records[place].last) to \(last)")
+        }
+        checkCounting(process)
         if commit < records[place].commit || applied < records[place].applied {
             world.fail(
                 "progress",
                 "\(process.node.name) went back: commit \(records[place].commit) to \(commit), "
                     + "applied \(records[place].applied) to \(applied)")
         }
-        if applied > commit || commit > last
-            || process.store.log.firstIndex > applied + 1
-        {
+        let first = process.store.log.firstIndex
+        let checkpoint = process.store.pages.checkpointState.index
+        if applied > commit || commit > last || checkpoint > applied || first > checkpoint + 1 {
             world.fail(
                 "order of indexes",
-                "\(process.node.name): log from \(process.store.log.firstIndex), applied \(applied), "
-                    + "commit \(commit), last \(last)")
+                "\(process.node.name): log from \(first), checkpoint \(checkpoint), "
+                    + "applied \(applied), commit \(commit), last \(last)")
         }
         if last < records[place].last { world.marks.reach(.logTruncated) }
         records[place].last = last
         records[place].commit = commit
         records[place].applied = applied
         checkEntries(process)
+        checkChange(process)
         checkPages(process)
     }
 
@@ -167,6 +188,9 @@ final class Invariants {
                 "\(process.node.name) went from term \(records[place].term) to \(term)")
         }
         records[place].term = term
+        if process.replica.node.role == .candidate {
+            records[place].standing = process.replica.node.membership
+        }
         // A term that it was seen to lead in before was looked at then.
         guard process.replica.node.role == .leader, records[place].leading.term != term else {
             return
@@ -175,7 +199,8 @@ final class Invariants {
         guard let known = leaders[term] else {
             leaders[term] = member
             // A candidate's vote for itself binds it once it counts, not when it asks for others'.
-            return vote(process.node, term, for: member)
+            vote(process.node, term, for: member)
+            return checkElection(process)
         }
         guard known != member else { return }
         world.fail(
@@ -244,7 +269,7 @@ final class Invariants {
         guard commit > records[place].checked else { return }
         let first = max(records[place].checked, replica.node.memoryBase.index.rawValue) + 1
         records[place].checked = max(commit, records[place].checked)
-        newest = max(newest, commit)
+        noteAgreed(commit, in: replica.node.term.rawValue)
         guard first <= commit else { return }
         for index in first...commit {
             let entry = replica.node.entry(at: LogIndex(index))
@@ -257,6 +282,14 @@ final class Invariants {
                         + "differs from that of n\(other)")
             }
         }
+    }
+
+    private func noteAgreed(_ index: UInt64, in term: UInt64) {
+        guard index > newest else { return }
+        newest = index
+        // Terms seldom change: one place for each is enough.
+        if reached.last?.term == term { reached.removeLast() }
+        reached.append((term, index))
     }
 
     private func checkPages(_ process: MemberProcess) {
@@ -295,7 +328,7 @@ final class Invariants {
         if known.hash != hash { differs(known.place) }
     }
 
-    private static func hash(_ entry: Entry) -> UInt64 {
+    static func hash(_ entry: Entry) -> UInt64 {
         var hash = entry.id.term.rawValue &* 0x9E37_79B9_7F4A_7C15
         entry.payload.withUnsafeBytes { bytes in
             var place = 0
