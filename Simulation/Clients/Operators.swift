@@ -94,6 +94,21 @@ final class Operators {
         remove(victim.rawValue, on: leader.place)
     }
 
+    /// Several people ask for changes of the members at the same time, each without waiting for the others.
+    func rush() {
+        guard let leader, let core = leader.process?.replica.node, lost(core) == nil,
+            world.nodes.count + 1 < Self.machinesMax
+        else { return }
+        world.faults.count(.changesAtOnce)
+        for learner in core.membership.learners { promote(learner.rawValue, on: leader.place) }
+        if core.membership.voters.count > 3,
+            let victim = world.faultDice.pick(core.membership.voters.filter { $0 != core.id })
+        {
+            remove(victim.rawValue, on: leader.place)
+        }
+        add(on: leader.place)
+    }
+
     private func ask(
         _ place: Int, _ method: Method, _ message: [UInt8], _ end: @escaping (Reply) -> Void
     ) {

@@ -11,6 +11,8 @@ public enum FaultKind: Int, CaseIterable, Sendable {
     // Process and clock.
     case crash, powerLoss, pause, cleanRestart, clockJump, memberAdded, memberRemoved
     case memberPromoted, leaderMoved, messagesFiltered
+    case messageReordered, pathFull, deafness, clockDrift, clockFrozen, restartLoop, slowTurns,
+        changesAtOnce, brokenForGood
 
     /// As reports and scenarios show it.
     public var name: String { "\(self)" }

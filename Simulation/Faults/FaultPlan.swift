@@ -1,6 +1,6 @@
 // FaultPlan.swift: makes the faults of a run happen, and ends them.
-// Belongs here: choosing victims. Elsewhere: +Disks (disks, and keeping a good copy of everything). Never here:
-// what a fault does to a part.
+// Belongs here: choosing victims. Elsewhere: +Disks (disks, and keeping a good copy of everything), +Processes
+// (processes and clocks), +Lasting (what stays broken). Never here: what a fault does to a part.
 
 @testable import Server
 
@@ -43,6 +43,7 @@ final class FaultPlan {
     /// Ends all faults.
     func heal() {
         isOver = true
+        world.chances.isOver = true
         let lasting = endings
         endings = []
         for item in lasting { item.end() }
@@ -53,8 +54,11 @@ final class FaultPlan {
         world.network.settings.losses = 0
         world.network.settings.duplicates = 0
         world.network.settings.resets = 0
+        world.network.settings.reorders = 0
         for node in world.nodes {
             node.disk.faults = DiskFaults()
+            node.turnMicroseconds = 0
+            node.clock.thaw(at: world.now)
             node.pausedUntil = min(node.pausedUntil, world.now)
             world.schedule(after: 0) { [world] in world.resume(node) }
         }
@@ -78,6 +82,7 @@ final class FaultPlan {
         case .partition: partition(duration)
         case .isolate: isolate(duration)
         case .oneway: oneWay(duration)
+        case .deaf: deafen(duration)
         case .flap: flap(duration)
         case .clog: clog(duration)
         case .filter: filter(duration)
@@ -88,8 +93,11 @@ final class FaultPlan {
         case .winner: awaitsWinner = duration
         case .checkpoint: awaitsCheckpoint = duration
         case .restart: crash(.stopped, .cleanRestart, duration)
+        case .loop: restartLoop(duration)
         case .pause: pause(duration)
+        case .slow: slow(duration)
         case .jump: jump(duration)
+        case .freeze: freeze(duration)
         case .slowdisk, .fulldisk, .baddisk: disk(word, duration)
         case .flip: flip()
         case .misdirect: misdirect(duration)
@@ -98,6 +106,7 @@ final class FaultPlan {
         case .lostdisk: loseDisk()
         case .move: world.clients.moveLeader()
         case .churn: world.clients.changeMembers()
+        case .rush: world.clients.operators.rush()
         }
     }
 
@@ -165,6 +174,14 @@ final class FaultPlan {
         cut([way], duration)
     }
 
+    private func deafen(_ duration: UInt64) {
+        let victim = world.faultDice.below(world.nodes.count)
+        let hearsNobody = world.faultDice.chance(percent: 50)
+        let others = world.nodes.indices.filter { $0 != victim }
+        band(.deafness, [victim], duration)
+        cut(others.map { hearsNobody ? ($0, victim) : (victim, $0) }, duration)
+    }
+
     private func flap(_ duration: UInt64) {
         guard let way = pair() else { return }
         let end = world.now.after(microseconds: duration)
@@ -217,7 +234,7 @@ final class FaultPlan {
         stop(node, end, kind, duration)
     }
 
-    private func stop(
+    func stop(
         _ node: SimulatedNode, _ end: ProcessEnd, _ kind: FaultKind, _ duration: UInt64
     ) {
         guard end == .stopped || atlas.mayCrash(node) else { return }
@@ -281,19 +298,5 @@ final class FaultPlan {
 
     private func blackout(_ duration: UInt64) {
         for node in world.nodes where node.process != nil { losePower(node, duration) }
-    }
-
-    private func pause(_ duration: UInt64) {
-        guard let node = victim() else { return }
-        band(.pause, [node.place], duration)
-        let end = world.now.after(microseconds: duration)
-        node.pausedUntil = max(node.pausedUntil, end)
-        world.schedule(at: node.pausedUntil) { [world] in world.resume(node) }
-    }
-
-    private func jump(_ duration: UInt64) {
-        guard let node = victim() else { return }
-        band(.clockJump, [node.place], 0)
-        node.clock.jump(microseconds: duration, at: world.now)
     }
 }

@@ -9,6 +9,8 @@ enum FaultWord: String, CaseIterable {
     case isolate
     /// One way between two machines is cut.
     case oneway
+    /// One machine hears nobody, or is heard by nobody.
+    case deaf
     /// The way between two machines comes and goes quickly.
     case flap
     /// One way between two machines is slow.
@@ -26,10 +28,14 @@ enum FaultWord: String, CaseIterable {
     case blackout
     /// A process stops in good order and starts again.
     case restart
+    /// A process is killed as soon as it has started, over and over.
+    case loop
     /// A process does nothing for a while.
     case pause
-    /// A machine's clock moves ahead.
-    case jump
+    /// A process takes long for each of its turns, and so applies slowly.
+    case slow
+    /// A machine's clock moves ahead, or stands still for a while.
+    case jump, freeze
     /// A disk takes long, has no space, returns errors.
     case slowdisk, fulldisk, baddisk
     /// Bits of files turn over: of the database, of its checksums, of the log; on a minority at most.
@@ -46,6 +52,8 @@ enum FaultWord: String, CaseIterable {
     case move
     /// A member is added as a learner and promoted, or removed.
     case churn
+    /// Several changes of the members are asked for at the same time.
+    case rush
 }
 
 /// A fault with how often it comes and how long it lasts, in microseconds.

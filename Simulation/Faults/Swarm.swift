@@ -34,6 +34,13 @@ enum Swarm {
         setup.disk.stallMicroseconds = dice.within(UInt64.milliseconds(50)...UInt64.seconds(1))
         setup.scrubbedPages = Int(dice.within(1...16))
         setup.appendBytesMax = dice.chance(percent: 50) ? 1 << 20 : Int(dice.within(1...2000))
+        // Drawn apart: what other scenarios draw stays as it was.
+        var apart = Dice(seed: seed, .swarm, number: 1)
+        setup.network.reorders = apart.within(scenario.reorder)
+        setup.chanceOdds = apart.within(scenario.chance)
+        if setup.chanceOdds > 0 {
+            setup.chancePoints = ChancePoint.allCases.filter { _ in apart.chance(percent: 50) }
+        }
         setup.workloads = scenario.workloads
         setup.rules = scenario.rules.filter { _ in
             dice.chance(percent: 60) || scenario.keepsAllRules

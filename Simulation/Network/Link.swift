@@ -1,6 +1,7 @@
 // Link.swift: one connection that a member dials and another accepts, as TCP would carry it.
 // Belongs here: the connection's state. Never here: delays and faults (Network.swift).
-// Invariant: what one end sends arrives in order, or the connection breaks and both ends learn of it in time.
+// Invariant: what one end sends arrives in order, or the connection breaks and both ends learn of it in time;
+// single messages of the core lose their place where a scenario says so (`network reorder`).
 
 @testable import Server
 

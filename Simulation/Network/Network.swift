@@ -16,6 +16,8 @@ struct NetworkSettings: Equatable {
     var duplicates: UInt64 = 0
     /// Connections reset for each packet, of a million.
     var resets: UInt64 = 0
+    /// Raft messages that don't keep their place, of a million: the core promises to bear it.
+    var reorders: UInt64 = 0
     /// Packets that a link takes before it refuses more.
     var capacity = 200
     /// A silent connection is given up after this.
@@ -69,7 +71,8 @@ final class Network {
         let world = world
         guard let to = world.place(of: message.to.rawValue) else { return }
         let link = link(process.node.place, to, .log)
-        guard link.isUp, link.underWay < settings.capacity else { return }
+        guard link.isUp else { return }
+        guard link.underWay < settings.capacity else { return world.faults.count(.pathFull) }
         let way = Self.way(process.node.place, to)
         if !filters[way].isEmpty, filters[way].contains(where: { $0.stops(message.body) }) {
             return world.faults.count(.messageLost)
@@ -93,6 +96,7 @@ final class Network {
         }
         let link = link(process.node.place, to, .forward)
         guard link.isUp, link.underWay < settings.capacity else {
+            if link.isUp { world.faults.count(.pathFull) }
             return process.add(.forwardRefused(requests.map(\.sequence)))
         }
         let list = WireList(elements: requests.compactMap(ForwardedRequestFields.init))
@@ -117,13 +121,26 @@ final class Network {
         }
         let (from, to) =
             isThere ? (link.dialer, link.acceptor) : (link.acceptor, link.dialer)
-        let earliest = (isThere ? link.arrivals.there : link.arrivals.back).after(microseconds: 1)
-        let arrival = max(earliest, world.now.after(microseconds: latency(from: from, to: to)))
-        if isThere { link.arrivals.there = arrival } else { link.arrivals.back = arrival }
+        let arrival = arrival(of: packet, on: link, isThere, latency(from: from, to: to))
         link.underWay += 1
         world.trace.mix(packet.bytes)
         world.schedule(
             at: arrival, .arrival(packet, link, epoch: link.epoch, isThere: isThere))
+    }
+
+    /// What one end sends arrives in order, unless a message loses its place.
+    private func arrival(
+        of packet: Packet, on link: Link, _ isThere: Bool, _ latency: UInt64
+    ) -> Moment {
+        if case .raft = packet, dice.chance(perMillion: settings.reorders) {
+            world.faults.count(.messageReordered)
+            let late = dice.within(0...4 * settings.delayMicroseconds)
+            return world.now.after(microseconds: latency + late)
+        }
+        let earliest = (isThere ? link.arrivals.there : link.arrivals.back).after(microseconds: 1)
+        let arrival = max(earliest, world.now.after(microseconds: latency))
+        if isThere { link.arrivals.there = arrival } else { link.arrivals.back = arrival }
+        return arrival
     }
 
     /// A packet comes.

@@ -94,10 +94,14 @@ final class MemberLoop: LoopEnvironment {
     }
 
     func after(milliseconds: UInt64, _ body: @escaping () -> Void) {
-        guard let process else { return }
-        let due = node.clock.moment(
-            of: now.advanced(milliseconds: milliseconds), now: world.now)
-        process.at(due) { _ in body() }
+        wait(until: now.advanced(milliseconds: milliseconds), body)
+    }
+
+    /// The clock may have stood still meanwhile: then the time has not come yet.
+    private func wait(until tick: Tick, _ body: @escaping () -> Void) {
+        process?.at(node.clock.moment(of: tick, now: world.now)) { [self] _ in
+            if now >= tick { body() } else { wait(until: tick, body) }
+        }
     }
 
     func submit(_ request: ReplicaRequest) {
@@ -124,7 +128,10 @@ final class MemberLoop: LoopEnvironment {
     /// Takes what the replica posted, a little later, as another thread would.
     func receive(_ messages: [LoopMessage]) {
         for case .events(let events) in messages { eventBytesWaiting += events.byteCount }
-        let delay = world.processDice.within(1...world.setup.turnMicroseconds)
+        var delay = world.processDice.within(1...world.setup.turnMicroseconds)
+        if world.chances.strikes(.lateDelivery) {
+            delay += world.chances.draw(0...UInt64.milliseconds(200))
+        }
         // Two deliveries never overtake each other.
         lastDelivery = max(
             lastDelivery.after(microseconds: 1), world.now.after(microseconds: delay))

@@ -15,6 +15,10 @@ extension MemberProcess {
             return scheduleHousekeeping()
         }
         isFlushing = true
+        if world.chances.strikes(.earlyFlush) {
+            let report = write()
+            return after(microseconds: 1) { $0.finishFlush(report) }
+        }
         let faults = node.disk.faults
         var time = world.diskDice.heavyTail(mean: faults.syncMicroseconds)
         if world.diskDice.chance(perMillion: faults.stalls) {
@@ -91,6 +95,7 @@ extension MemberProcess {
         let isDue =
             store.pages.overlayBytes > world.setup.checkpointOverlayBytes
             || checkpointLooks >= world.setup.looksPerCheckpoint || isHurried
+            || world.chances.strikes(.earlyCheckpoint)
         guard isDue else { return }
         checkpointLooks = 0
         beginCheckpoint()

@@ -88,11 +88,13 @@ final class SnapshotTransfer {
     private func deliver() {
         let world = source.world
         guard isPossible else { return fail() }
-        let resume = max(source.node.pausedUntil, target.node.pausedUntil)
-        if resume > world.now { return world.schedule(at: resume) { [self] in deliver() } }
-        guard let reader,
+        for node in [source.node, target.node] where world.isPaused(node) {
+            return node.parked.append { [self] in deliver() }
+        }
+        let bytesMax = world.chances.strikes(.tinyPiece) ? 1 : SnapshotDesk.pieceBytes
+        guard let reader, !world.chances.strikes(.brokenTransfer),
             let piece = sending({ (_) throws(StorageError) in
-                try reader.next(bytesMax: SnapshotDesk.pieceBytes)
+                try reader.next(bytesMax: bytesMax)
             })
         else { return fail() }
         do throws(StorageError) {

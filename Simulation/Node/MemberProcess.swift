@@ -91,6 +91,10 @@ final class MemberProcess {
         settings.founders = node.founders
         settings.seed = seed
         settings.electionTimeoutMilliseconds = setup.electionMilliseconds
+        if world.chances.strikes(.oddTimeout) {
+            settings.electionTimeoutMilliseconds = world.chances.draw(
+                setup.electionMilliseconds / 2...setup.electionMilliseconds * 2)
+        }
         settings.heartbeatMilliseconds = setup.heartbeatMilliseconds
         settings.loopCount = setup.loopCount
         settings.compactionBatchLimit = setup.compactionBatch
@@ -146,7 +150,9 @@ final class MemberProcess {
 
     /// Adds requests; false, and none is added, if too many wait.
     func add(_ batch: [ReplicaRequest]) -> Bool {
-        guard requests.count + batch.count <= ReplicaLimits.queuedRequestsMax else { return false }
+        guard requests.count + batch.count <= ReplicaLimits.queuedRequestsMax,
+            !world.chances.strikes(.fullInbox)
+        else { return false }
         requests += batch
         scheduleTurn()
         return true
@@ -163,7 +169,7 @@ final class MemberProcess {
         let world = world
         let delay = world.processDice.within(1...world.setup.turnMicroseconds)
         world.schedule(
-            at: world.now.after(microseconds: delay),
+            at: world.now.after(microseconds: delay + node.turnMicroseconds),
             .process(node, number: number) { $0.turn() })
     }
 
@@ -174,8 +180,11 @@ final class MemberProcess {
         var taken: [ReplicaNews] = []
         swap(&taken, &spareNews)
         swap(&taken, &news)
-        let batch = requests
+        var batch = requests
         requests = []
+        if taken.count + batch.count > 1, world.chances.strikes(.tinyTurn) {
+            keepForLater(&taken, &batch)
+        }
         replica.begin(now: now)
         for item in taken { replica.take(item, now: now) }
         taken.removeAll(keepingCapacity: true)
@@ -183,6 +192,20 @@ final class MemberProcess {
         replica.enqueue(batch, now: now)
         replica.turn(now: now)
         endTurn()
+        if isAlive, !news.isEmpty || !requests.isEmpty { scheduleTurn() }
+    }
+
+    /// Leaves all but one of what came in for the next turn.
+    private func keepForLater(_ taken: inout [ReplicaNews], _ batch: inout [ReplicaRequest]) {
+        if taken.isEmpty {
+            requests = Array(batch.dropFirst())
+            batch = [batch[0]]
+        } else {
+            news = Array(taken.dropFirst())
+            taken = [taken[0]]
+            requests = batch
+            batch = []
+        }
     }
 
     /// Hands out what the replica said, and sees to what has to happen next.
@@ -192,6 +215,7 @@ final class MemberProcess {
         if let ending { return world.end(node, ending) }
         scheduleFlush()
         scheduleWake()
+        if world.chances.strikes(.spareTurn) { scheduleTurn() }
     }
 
     private func scheduleWake() {

@@ -66,6 +66,7 @@ final class ProcessOutput: ReplicaOutput {
         switch event {
         case .becameLeader(let term):
             world.note(.becameLeader, process.node.place, term, 0)
+            world.reignBegan = world.now
             world.plan.won(process.node)
         case .diskFull(let isFull): process.isHurried = isFull
         case .readable: process.isReadable = true

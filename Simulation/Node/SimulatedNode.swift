@@ -21,6 +21,8 @@ final class SimulatedNode {
     var process: MemberProcess?
     /// The process does nothing before this.
     var pausedUntil = Moment.beginning
+    /// What each turn of the process takes more than usual.
+    var turnMicroseconds: UInt64 = 0
     /// What came to the machine while the process was paused, in that order.
     var parked: [() -> Void] = []
     /// Processes that ran here.

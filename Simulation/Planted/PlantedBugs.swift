@@ -48,7 +48,8 @@ public struct PlantedBug: Sendable {
                     "voteNotSaved", "timeoutDrawnOnce", "voteForgotten",
                 ], ["elections"]
             ),
-            (["quorumOfOldMembers"], ["members"]),
+            (["quorumOfOldMembers", "learnerCounts"], ["members"]),
+            (["changeUnderway"], ["changes"]),
             (["pageChecksumIgnored"], ["corruption"]),
             (["snapshotNotProved"], ["corruption", "snapshot"]),
             (["recoveryWithoutIntent"], ["single"]),
@@ -62,7 +63,7 @@ public struct PlantedBug: Sendable {
             (
                 [
                     "leaseHalved", "leaseRenewalIgnored", "leaseKeysForgotten",
-                    "leaseEndsWithLeader",
+                    "leaseEndsWithLeader", "leaseOverstays",
                 ],
                 ["lease"]
             ),
@@ -103,6 +104,11 @@ public struct PlantedBug: Sendable {
                 "readJoinsRound",
                 "A read joins a round of heartbeats that began before the read came."
             ),
+            ("learnerCounts", "A learner's copies and votes count as a voter's do."),
+            (
+                "changeUnderway",
+                "A change of the members begins before the one before is agreed."
+            ),
             ("logNotSynced", "The log is written and never synced."),
             (
                 "pageChecksumIgnored",
@@ -112,6 +118,7 @@ public struct PlantedBug: Sendable {
             ("versionNotReset", "A key that was deleted goes on counting its versions."),
             ("createRevisionMoves", "Each put gives the key a new create revision."),
             ("snapshotNotProved", "A snapshot is installed without asking whether it fits."),
+            ("logReleasedEarly", "The log is let go beyond the checkpoint."),
             ("voteForgotten", "A member forgets at a restart whom it voted for."),
             ("answeredBeforeCommit", "Answers leave before their entry is agreed."),
             ("forwardedTwice", "What was forwarded on a connection that broke is forwarded again."),
@@ -142,6 +149,7 @@ public struct PlantedBug: Sendable {
             ("compareOff", "\"Greater\" lets equal pass."),
             ("recoveryWithoutIntent", "A checkpoint that a crash interrupted is not redone."),
             ("leaseEndsWithLeader", "A new leader lets every lease run out at once."),
+            ("leaseOverstays", "A lease lives on for a minute when its time is over."),
             ("followerSkipsEvents", "A follower hands on the events of the newest revision alone."),
             ("watchFilterIgnored", "A watch gets the kinds of changes that it did not want."),
             (

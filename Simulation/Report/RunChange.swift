@@ -11,7 +11,7 @@ public struct RunChange: Equatable, CustomStringConvertible {
     var clientsMax: UInt64?
     /// How long the first phase lasts; nil for as long as was drawn.
     var safetyMicroseconds: UInt64?
-    /// No loss, repetition or reset of single messages.
+    /// No loss, repetition, reordering or reset of single messages, and no chance inside the code.
     var hasCalmNetwork = false
 
     /// Nothing left out.
@@ -32,6 +32,8 @@ public struct RunChange: Equatable, CustomStringConvertible {
             setup.network.losses = 0
             setup.network.duplicates = 0
             setup.network.resets = 0
+            setup.network.reorders = 0
+            setup.chancePoints = []
         }
     }
 
@@ -42,7 +44,7 @@ public struct RunChange: Equatable, CustomStringConvertible {
         if let workloads { parts.append("workloads \(workloads)") }
         if let clientsMax { parts.append("at most \(clientsMax) clients of a kind") }
         if let safetyMicroseconds { parts.append("\(safetyMicroseconds / 1000) ms of faults") }
-        if hasCalmNetwork { parts.append("a calm network") }
+        if hasCalmNetwork { parts.append("a calm network and no chance inside the code") }
         return parts.isEmpty ? "everything" : parts.joined(separator: ", ")
     }
 }

@@ -29,6 +29,9 @@ struct Batch {
             found.append((path, options.isShort ? scenario.shortened() : scenario))
         }
         scenarios = found
+        if let trace = options.trace, !System.write("", toFile: trace) {
+            throw OptionError(description: "--trace \(trace): can't be written")
+        }
     }
 
     /// Runs; true if no rule was broken.
@@ -43,12 +46,13 @@ struct Batch {
             return true
         }
         let first = options.from ?? System.freshSeed
-        System.say("the first seed is \(first)")
+        let files = options.scenarios.map { " --scenario \($0)" }.joined()
+        System.say("the first seed is \(first); replay: martlet-sim --from \(first)\(files)")
         var number = 0
         var isClean = true
         while number < options.count ?? .max {
             if System.seconds - began >= options.seconds { break }
-            if !runSeed(first + UInt64(number), number % scenarios.count) {
+            if !runSeed(first &+ UInt64(number), number % scenarios.count) {
                 isClean = false
                 guard options.keepsGoing else { break }
             }
@@ -112,6 +116,7 @@ struct BatchTotals {
     private var doubles = (runs: 0, differences: 0)
     private let faults = FaultCounter()
     private let marks = Marks()
+    private let chances = Chances()
 
     mutating func add(_ world: World) {
         let result = world.result
@@ -122,6 +127,7 @@ struct BatchTotals {
         if result.failure != nil { failures += 1 }
         faults.add(world.faults)
         marks.add(world.marks)
+        chances.add(world.chances)
     }
 
     mutating func countDouble(differs: Bool) {
@@ -135,6 +141,9 @@ struct BatchTotals {
         let reached = Mark.allCases.filter { marks.counts[$0.rawValue] > 0 }.map {
             "\($0.name) \(marks.counts[$0.rawValue])"
         }
+        let points = ChancePoint.allCases.map {
+            "\($0.name) \(chances.strikes[$0.rawValue]) of \(chances.visits[$0.rawValue])"
+        }
         let missed = Mark.allCases.filter { marks.counts[$0.rawValue] == 0 }.map(\.name)
         return """
             seeds \(seeds), virtual time \(Int(virtual)) s in \(rounded(seconds)) s: \
@@ -143,6 +152,7 @@ struct BatchTotals {
             events \(steps), operations answered \(operations) \
             (\(Int(Double(operations) / max(virtual, 0.001))) for each virtual second)
             faults: \(happened.joined(separator: ", "))
+            chance inside the code: \(points.joined(separator: ", "))
             marks: \(reached.joined(separator: ", "))
             marks never reached: \(missed.isEmpty ? "none" : missed.joined(separator: ", "))
             \(failures == 0 ? "no violation" : "\(failures) seeds failed")

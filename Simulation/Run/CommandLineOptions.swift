@@ -75,6 +75,9 @@ struct CommandLineOptions {
             case "--from": from = try Self.number(flag, &rest)
             case "--count":
                 count = Int(clamping: try Self.number(flag, &rest))
+                guard count != 0 else {
+                    throw OptionError(description: "--count 0 would run nothing: 1 or more")
+                }
                 if !hasTime { seconds = .infinity }
             case "--time":
                 seconds = Double(try Self.number(flag, &rest))
@@ -96,6 +99,13 @@ struct CommandLineOptions {
             default:
                 throw OptionError(description: "unknown flag \(flag): --help lists those there are")
             }
+        }
+        if seed != nil, from != nil || count != nil {
+            throw OptionError(
+                description: "--seed runs one seed: --from and --count are for batches")
+        }
+        if trace != nil, seed == nil {
+            throw OptionError(description: "--trace is of one seed: name it with --seed")
         }
     }
 

@@ -12,11 +12,14 @@ public struct Scenario {
     var loss: ClosedRange<UInt64> = 0...20_000
     var duplicate: ClosedRange<UInt64> = 0...20_000
     var reset: ClosedRange<UInt64> = 0...500
+    var reorder: ClosedRange<UInt64> = 0...0
     var sync: ClosedRange<UInt64> = 100...UInt64.milliseconds(5)
     var stall: ClosedRange<UInt64> = 0...0
     var drift: ClosedRange<UInt64> = 0...10_000
     /// Bytes of log that stay behind checkpoints.
     var retention: ClosedRange<UInt64> = 16 << 10...512 << 10
+    /// How often something unusual happens at points in the code, see `ChancePoint`.
+    var chance: ClosedRange<UInt64> = 0...0
     var workloads: [Workload] = []
     var rules: [FaultRule] = []
     /// Every rule is part of every run; otherwise each seed leaves some out.

@@ -2,13 +2,14 @@
 // Belongs here: the format. Never here: what the words do.
 //
 //   # a comment                                     a range is `a..b`, or `a` alone
-//   members 3..5                                    times: 100us 5ms 2s 1m; shares: 5% 0.1%; sizes: 64k 1m
+//   members 3..5                                    times: 100us 5ms 2s 3m; shares: 5% 0.1%; sizes: 1500 64k 1M
 //   duration 10s..30s
 //   election 300ms..1s
-//   network delay=100us..5ms loss=0%..5% duplicate=0%..5% reset=0%..0.1%
+//   network delay=100us..5ms loss=0%..5% duplicate=0%..5% reset=0%..0.1% reorder=0%..10%
 //   disk sync=100us..5ms stall=0%..1%
 //   clock drift=0%..1%
 //   log retention=16k..512k
+//   chance 0%..10%                                  at points in the code, see World/Chances.swift
 //   workload kv clients=4 keys=8 put=40 get=40 txn=12 delete=8 think=20ms
 //   fault partition every 2s..10s last 1s..5s
 //   faults all                                      every seed has every fault of the list
@@ -58,13 +59,14 @@ public struct ScenarioParser {
     private mutating func take(_ words: [Substring]) throws(ScenarioError) {
         let rest = words.dropFirst()
         switch words[0] {
-        case "members": scenario.members = try range(try only(rest))
-        case "duration": scenario.duration = try range(try only(rest))
-        case "election": scenario.election = try range(try only(rest))
+        case "members": scenario.members = try range(try only(rest), .count)
+        case "duration": scenario.duration = try range(try only(rest), .time)
+        case "election": scenario.election = try range(try only(rest), .time)
+        case "chance": scenario.chance = try range(try only(rest), .share)
         case "network": try settings(rest, Self.network)
         case "disk": try settings(rest, Self.disk)
-        case "clock": try settings(rest, [("drift", \.drift)])
-        case "log": try settings(rest, [("retention", \.retention)])
+        case "clock": try settings(rest, [("drift", \.drift, .share)])
+        case "log": try settings(rest, [("retention", \.retention, .size)])
         case "workload": try workload(rest)
         case "fault": try fault(Array(rest))
         case "faults":
@@ -73,22 +75,28 @@ public struct ScenarioParser {
         default:
             throw error(
                 "unknown word `\(words[0])`: use members, duration, election, network, disk, clock, "
-                    + "log, workload, fault or faults")
+                    + "log, chance, workload, fault or faults")
         }
         guard (1...9).contains(scenario.members.lowerBound), scenario.members.upperBound <= 9 else {
             throw error("a cluster has 1 to 9 members")
         }
+        guard scenario.drift.upperBound <= 500_000 else {
+            throw error("clocks drift by 50% at most")
+        }
     }
 
-    private typealias Setting = (name: String, path: WritableKeyPath<Scenario, ClosedRange<UInt64>>)
+    private typealias Setting = (
+        name: String, path: WritableKeyPath<Scenario, ClosedRange<UInt64>>, unit: ScenarioUnit
+    )
 
     private static var network: [Setting] {
         [
-            ("delay", \.delay), ("loss", \.loss), ("duplicate", \.duplicate), ("reset", \.reset),
+            ("delay", \.delay, .time), ("loss", \.loss, .share), ("duplicate", \.duplicate, .share),
+            ("reset", \.reset, .share), ("reorder", \.reorder, .share),
         ]
     }
 
-    private static var disk: [Setting] { [("sync", \.sync), ("stall", \.stall)] }
+    private static var disk: [Setting] { [("sync", \.sync, .time), ("stall", \.stall, .share)] }
 
     private func only(_ words: ArraySlice<Substring>) throws(ScenarioError) -> Substring {
         guard words.count == 1, let word = words.first else {
@@ -106,7 +114,7 @@ public struct ScenarioParser {
                 let names = known.map(\.name).joined(separator: ", ")
                 throw error("unknown setting `\(name)`: use \(names)")
             }
-            scenario[keyPath: setting.path] = try range(value)
+            scenario[keyPath: setting.path] = try range(value, setting.unit)
         }
     }
 
@@ -115,6 +123,8 @@ public struct ScenarioParser {
         guard parts.count == 2 else { throw error("`\(word)` should be name=value") }
         return (parts[0], parts[1])
     }
+
+    private static let clientsMax = 1000
 
     private mutating func workload(_ words: ArraySlice<Substring>) throws(ScenarioError) {
         guard let name = words.first, let kind = Workload.Kind(rawValue: String(name)) else {
@@ -128,7 +138,11 @@ public struct ScenarioParser {
                 let names = workload.options.map(\.name).joined(separator: ", ")
                 throw error("workload \(kind) has no option `\(name)`: use \(names)")
             }
-            workload[String(name)] = try number(value)
+            workload[String(name)] = try number(value, Workload.unit(of: String(name)))
+        }
+        let clients = workload.options.first { $0.name == "clients" || $0.name == "users" }
+        if let clients, clients.value > Self.clientsMax {
+            throw error("a workload has \(Self.clientsMax) \(clients.name) at most")
         }
         scenario.workloads.append(workload)
     }
@@ -143,8 +157,8 @@ public struct ScenarioParser {
         while let key = rest.popFirst() {
             guard let value = rest.popFirst() else { throw error("`\(key)` lacks its value") }
             switch key {
-            case "every": rule.every = try range(value)
-            case "last": rule.last = try range(value)
+            case "every": rule.every = try range(value, .time)
+            case "last": rule.last = try range(value, .time)
             default: throw error("unknown word `\(key)`: use every or last")
             }
         }
@@ -156,29 +170,23 @@ public struct ScenarioParser {
 
     // MARK: numbers
 
-    private func range(_ text: Substring) throws(ScenarioError) -> ClosedRange<UInt64> {
+    private func range(
+        _ text: Substring, _ unit: ScenarioUnit
+    ) throws(ScenarioError) -> ClosedRange<UInt64> {
         guard let dots = text.firstRange(of: "..") else {
-            let value = try number(text)
+            let value = try number(text, unit)
             return value...value
         }
-        let low = try number(text[..<dots.lowerBound])
-        let high = try number(text[dots.upperBound...])
+        let low = try number(text[..<dots.lowerBound], unit)
+        let high = try number(text[dots.upperBound...], unit)
         guard low <= high else { throw error("`\(text)` ends before it begins") }
         return low...high
     }
 
-    private static let units: [(suffix: String, factor: Double)] = [
-        ("us", 1), ("ms", 1000), ("s", 1_000_000), ("%", 10_000), ("k", 1024), ("", 1),
-    ]
-
-    /// A number with its unit: times become microseconds, shares millionths.
-    private func number(_ text: Substring) throws(ScenarioError) -> UInt64 {
-        for (suffix, factor) in Self.units where text.hasSuffix(suffix) {
-            guard let value = Double(text.dropLast(suffix.utf8.count)) else { continue }
-            let result = value * factor
-            guard result >= 0, result < 1e15 else { break }
-            return UInt64(result)
+    private func number(_ text: Substring, _ unit: ScenarioUnit) throws(ScenarioError) -> UInt64 {
+        guard let value = unit.value(of: text) else {
+            throw error("`\(text)` is no number that fits here: use \(unit.advice)")
         }
-        throw error("`\(text)` is no number with one of the units us, ms, s, %, k")
+        return value
     }
 }

@@ -60,6 +60,15 @@ public struct Workload: Equatable, Sendable {
         }
     }
 
+    /// What the number of an option counts.
+    static func unit(of option: String) -> ScenarioUnit {
+        switch option {
+        case "think", "life", "every": .time
+        case "size": .size
+        default: .count
+        }
+    }
+
     /// Whether both say the same.
     public static func == (left: Workload, right: Workload) -> Bool {
         left.kind == right.kind

@@ -42,9 +42,9 @@ extension World {
         note(.phase, -1, 1, 0, "liveness")
         plan.heal()
         let core = chooseCore()
+        var dice = Dice(seed: setup.seed, .faults, number: 1)
         for node in nodes where !core.contains(node.place) && !node.isRetired {
-            node.isHeldDown = true
-            end(node, .killed)
+            plan.breakForGood(node, by: &dice)
         }
         for place in core { start(nodes[place]) }
         var isServed = false
@@ -93,10 +93,8 @@ extension World {
     private func converge() {
         note(.phase, -1, 2, 0, "convergence")
         clients.stop()
-        for node in nodes {
-            node.isHeldDown = false
-            start(node)
-        }
+        plan.mend()
+        nodes.forEach(start)
         let end = now.after(microseconds: setup.livenessMicroseconds)
         while now < end, failure == nil {
             run(until: now.after(microseconds: .seconds(1)))
@@ -116,6 +114,8 @@ extension World {
 
     /// Lets what clients did and saw, and what members hold, be judged.
     private func judge() {
+        let healed = now
+        letLeasesEnd(since: healed)
         // What is on its way to watches arrives; leases go on ending meanwhile, so this is repeated.
         var revision: Int64 = -1
         while failure == nil, revision != finalRevision || !isConverged {
@@ -139,7 +139,7 @@ extension World {
                 place = node.place
                 if let process = node.process { contents.append(try process.content()) }
             }
-            let terms = LeaseTerms(driftPerMillion: 2 * setup.clockDriftPerMillion)
+            let terms = leaseTerms(since: healed)
             let violations = HistoryChecker.check(clients.history, terms: terms, contents: contents)
             try comparePages()
             let accesses = GrantChecker.check(clients.grants)
@@ -150,6 +150,28 @@ extension World {
         } catch {
             fail("content", "the content of n\(place) can't be read at the end: \(error)")
         }
+    }
+
+    /// What leases are judged by: since all is healed and one member leads, each has to end in time.
+    private func leaseTerms(since healed: Moment) -> LeaseTerms {
+        let began = max(healed, reignBegan)
+        // A new leader's grace, its look at deadlines each half second, and the way of what it says.
+        let late =
+            .milliseconds(2 * setup.electionMilliseconds) + .seconds(3)
+            + 64 * setup.network.delayMicroseconds
+        return LeaseTerms(
+            driftPerMillion: 2 * setup.clockDriftPerMillion, lateMax: late,
+            reigns: [
+                LeaseTerms.Reign(from: began.microseconds, until: Moment.never.microseconds)
+            ])
+    }
+
+    /// Waits until no lease may live any more that clients asked for.
+    private func letLeasesEnd(since healed: Moment) {
+        let longest = setup.workloads.filter { $0.kind == .lease }.map { $0["ttl"] }.max()
+        guard let longest else { return }
+        let late = leaseTerms(since: healed).lateMax
+        run(until: max(healed, reignBegan).after(microseconds: .seconds(longest + 1) + late))
     }
 
     /// A client reads all keys: what calls of unknown outcome did shows in their revisions.

@@ -33,6 +33,8 @@ public final class World {
     public let marks = Marks()
     /// The faults that happened.
     public let faults = FaultCounter()
+    /// The points that the seed has switched on.
+    public let chances: Chances
     var processDice: Dice
     var diskDice: Dice
     var clientDice: Dice
@@ -50,12 +52,17 @@ public final class World {
     private(set) var steps: UInt64 = 0
     /// What a harness wants to hold at the end, given what each member holds then.
     var checks: [(World, [FinalContent]) -> Failure?] = []
+    /// When a member became the leader last.
+    var reignBegan = Moment.beginning
     /// Processes start again by themselves.
     var restarts = true
 
     init(setup: WorldSetup, keepsLines: Bool) {
         self.setup = setup
         trace = Trace(keepsLines: keepsLines)
+        chances = Chances(
+            points: setup.chancePoints, odds: setup.chanceOdds,
+            dice: Dice(seed: setup.seed, .process, number: 1))
         processDice = Dice(seed: setup.seed, .process)
         diskDice = Dice(seed: setup.seed, .disk)
         clientDice = Dice(seed: setup.seed, .clients)
@@ -180,6 +187,7 @@ public final class World {
         let node = SimulatedNode(
             place: place, disk: disk, clock: clock, identity: identity, founders: founders,
             peers: peers)
+        if clock.isWrong { faults.count(.clockDrift) }
         nodes.append(node)
         return node
     }

@@ -29,6 +29,9 @@ struct WorldSetup {
     var network = NetworkSettings()
     var disk = DiskFaults()
     var rules: [FaultRule] = []
+    /// Points at which something unusual may happen, and how often it does, of a million visits.
+    var chancePoints: [ChancePoint] = []
+    var chanceOdds: UInt64 = 0
     var workloads: [Workload] = []
     var safetyMicroseconds: UInt64 = .seconds(20)
     /// How long a healed cluster may take to serve and to converge.

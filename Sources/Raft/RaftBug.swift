@@ -37,6 +37,10 @@
         case timeoutDrawnOnce
         /// A read joins a round of heartbeats that began before the read came.
         case readJoinsRound
+        /// A learner's copies and votes count as a voter's do.
+        case learnerCounts
+        /// A change of the members begins before the one before is agreed.
+        case changeUnderway
 
         // Set before a world begins, and read by its one thread.
         nonisolated(unsafe) package static var planted: RaftBug?

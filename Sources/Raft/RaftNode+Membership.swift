@@ -30,6 +30,11 @@ extension RaftNode {
         // An older leader may have begun a change that we do not know of. A quorum of ours that has
         // an entry of our term keeps that change from ever being committed.
         guard hasCommittedInTerm else { return .leaderHasNotCommitted }
+        #if SIMULATION
+            if RaftBug.changeUnderway.isPlanted {
+                return membership.problem(withNext: next).map { .invalidMembership($0) }
+            }
+        #endif
         guard membershipIndex <= hard.commit else { return .membershipChangeUnderway }
         if membership.isJoint { return next == membership.left ? nil : .membershipChangeUnderway }
         return membership.problem(withNext: next).map { .invalidMembership($0) }
@@ -47,6 +52,11 @@ extension RaftNode {
     /// Decides by the newest configuration from here on; `finishStep` tells if it is another one.
     mutating func useNewestMembership() {
         quorum = JointQuorum(membership)
+        #if SIMULATION
+            if RaftBug.learnerCounts.isPlanted {
+                quorum = JointQuorum(Membership(voters: membership.members))
+            }
+        #endif
         effects.membership = membership
     }
 

@@ -47,6 +47,8 @@
         case recoveryWithoutIntent
         /// A new leader lets every lease run out at once.
         case leaseEndsWithLeader
+        /// A lease lives on for a minute when its time is over.
+        case leaseOverstays
         /// A follower hands on the events of the newest revision alone.
         case followerSkipsEvents
         /// A watch gets the kinds of changes that it did not want.

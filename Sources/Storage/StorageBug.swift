@@ -17,6 +17,8 @@
         case createRevisionMoves
         /// A snapshot is installed without asking whether it fits.
         case snapshotNotProved
+        /// The log is let go beyond the checkpoint.
+        case logReleasedEarly
 
         // Set before a world begins, and read by its one thread.
         nonisolated(unsafe) package static var planted: StorageBug?

@@ -13,8 +13,8 @@ enum ScenarioFiles {
         .appending(path: "Simulation/Scenarios")
 
     static let names = [
-        "auth", "compaction", "corruption", "disk", "elections", "kv", "lease", "members",
-        "rolling", "single", "snapshot", "watch",
+        "auth", "changes", "compaction", "corruption", "disk", "elections", "kv", "lease",
+        "members", "network", "processes", "rolling", "single", "snapshot", "watch",
     ]
 
     /// A scenario of the repository.

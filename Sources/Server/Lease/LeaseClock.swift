@@ -120,6 +120,12 @@ struct LeaseClock: Sendable {
             pop()
             settle(first.id)
             guard let lease = leases[first.id] else { continue }
+            #if SIMULATION
+                if ServerBug.leaseOverstays.isPlanted, now.since(lease.deadline) < 60_000 {
+                    push((now.advanced(milliseconds: 1000), first.id))
+                    continue
+                }
+            #endif
             if lease.deadline > now {
                 push((lease.deadline, lease.id))
             } else if ids.last != first.id {
