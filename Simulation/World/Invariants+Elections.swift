@@ -41,7 +41,8 @@ extension Invariants {
         if !isElected {
             world.fail(
                 "a quorum elects",
-                "\(process.node.name) leads in term \(node.term.rawValue) without the votes of a quorum")
+                "\(process.node.name) leads in term \(node.term.rawValue) without the votes of a quorum"
+            )
         }
         guard let needed = agreed(before: node.term.rawValue), !has(node, needed) else { return }
         world.fail(
@@ -96,7 +97,8 @@ extension Invariants {
         guard !timeouts.take(node.electionTimeout, term: node.term) else { return }
         world.fail(
             "election timeouts differ",
-            "all members waited for \(node.electionTimeout) ticks through \(timeouts.elections) elections")
+            "all members waited for \(node.electionTimeout) ticks through \(timeouts.elections) elections"
+        )
     }
 
     /// A store that opens has a whole file, or knows which pages of it are not: the disk has lost no bytes.
@@ -108,10 +110,10 @@ extension Invariants {
                 let bad = try pages.scrub(from: 1, count: count).badPages.first
             else { return }
             world.fail(
-                "whole file", "\(process.node.name) starts on a file of which page \(bad) is not what it was"
-            )
+                "whole file",
+                "\(process.node.name) starts on a file of which page \(bad) has changed")
         } catch {
-            world.fail("whole file", "\(process.node.name) can't read its file after a start: \(error)")
+            world.fail("whole file", "\(process.node.name) can't read its file: \(error)")
         }
     }
 }

@@ -153,7 +153,8 @@ final class Invariants {
         {
             world.fail(
                 "leaders only append",
-                "\(process.node.name) leads and cuts its log from \(records[place].last) to \(last)")
+                "\(process.node.name) leads and cuts its log from \(records[place].last) to \(last)"
+            )
         }
         checkCounting(process)
         if commit < records[place].commit || applied < records[place].applied {

@@ -70,7 +70,7 @@ struct FaultTests {
         #expect(calm.chances.visits.allSatisfy { $0 == 0 })
     }
 
-    @Test("fault: a healed quorum serves while the others stay broken, and all agree when they are mended")
+    @Test("fault: a healed quorum serves while the others stay broken, and all agree in the end")
     func forGood() throws {
         for seed in UInt64(1)...8 {
             let world = try world("members 3", seed: seed)
