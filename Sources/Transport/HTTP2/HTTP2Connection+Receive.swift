@@ -57,7 +57,11 @@ extension HTTP2Connection {
         case NGHTTP2_DATA.rawValue:
             if endsStream, let call = findCall(header.stream_id) { requestEnded(call) }
         case NGHTTP2_PING.rawValue:
-            pingReceived(isAnswer: header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0)
+            if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
+                pingAnswered()
+            } else {
+                pingReceived(unsafeBitCast(frame.pointee.ping.opaque_data, to: UInt64.self))
+            }
         case NGHTTP2_SETTINGS.rawValue:
             settingsReceived()
         case NGHTTP2_RST_STREAM.rawValue:
