@@ -91,7 +91,8 @@ final class ServerNode {
         self.audit = audit
         self.ended = ended
         authSettings = try ServerNode.auth(configuration, logger)
-        group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        // One processor is the replica's. A thread more would not serve more, but wake more often for less.
+        group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, System.coreCount - 1))
         let tls = try ServerNode.peerTLS(configuration, logger)
         let client = BootstrapClient(
             name: configuration.name, group: peerGroup, tls: tls, logger: logger)
