@@ -208,10 +208,7 @@ final class Network {
         let list = try WireList<ForwardedRequestFields>(decoding: bytes)
         var requests: [ReplicaRequest] = []
         for fields in list.elements {
-            requests.append(
-                ReplicaRequest(
-                    origin: .member(member, sequence: fields.sequence), body: try fields.body(),
-                    byteCount: fields.message.count, authority: fields.authority))
+            requests.append(try fields.request(from: member))
         }
         guard !process.add(requests) else { return }
         answer(

@@ -110,8 +110,8 @@ final class Invariants {
             if (term, match.rawValue) > (known.term, known.index) {
                 records[node.place].acknowledged = (term, match.rawValue)
             }
-        case .readIndexRequest(let context): asked[context] = newest
-        case .readIndexAnswer(let context, let index?): look(at: index, for: context, node)
+        case .readIndexRequest(let context, _): asked[context] = newest
+        case .readIndexAnswer(let context, let index?, _): look(at: index, for: context, node)
         default: break
         }
     }

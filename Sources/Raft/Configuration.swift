@@ -31,6 +31,9 @@ public struct Configuration: Sendable {
     /// The bounds.
     public var limits = Limits()
 
+    /// Every which heartbeat is to be answered if nothing else depends on it: three in an election timeout.
+    var answeredHeartbeats: Int { max(1, electionTimeoutTicks / (3 * heartbeatTicks)) }
+
     /// Walk the whole log after every step to check it; for tests and simulation only.
     package var checksWholeLog = false
 

@@ -20,7 +20,15 @@ public enum Input: Equatable, Sendable {
     /// The disk has finished this save and every earlier one.
     case saved(SaveNumber)
     /// Ask which index a linearizable read must wait for.
-    case readIndex(ReadContext)
+    ///
+    /// `mayWait` if other members are about to ask a leader too: it then sends no heartbeats for the read,
+    /// but takes their next questions for the acknowledgement. The caller hands in `.hurryReads` if that
+    /// takes too long.
+    case readIndex(ReadContext, mayWait: Bool = false)
+    /// Send heartbeats for the reads that wait for other members' questions.
+    case hurryReads
+    /// The leader of a term told of a round by another way than a message of the core.
+    case heard(ReadRound, in: Term)
     /// The state machine has taken in every entry up to here.
     case applied(through: LogIndex)
     /// The caller's log on disk no longer has the entries up to here; they were applied before.

@@ -47,13 +47,19 @@ public struct Message: Equatable, Sendable {
         /// match, so the leader need not try it.
         case appendRejected(previous: LogIndex, hint: EntryID)
         /// I am the leader. `commit` is committed and within what the receiver acknowledged.
+        ///
+        /// One whose round is zero wants no answer.
         case heartbeat(commit: LogIndex, round: ReadRound)
         /// You were the leader to me when I got the heartbeat of `round`.
         case heartbeatAnswer(round: ReadRound)
         /// A member asks the leader for a read index.
-        case readIndexRequest(context: ReadContext)
+        ///
+        /// `heard` is the newest round it has heard of in this term: to the leader, an acknowledgement of it.
+        case readIndexRequest(context: ReadContext, heard: ReadRound = .zero)
         /// The leader's answer; nil when it could not confirm that it leads.
-        case readIndexAnswer(context: ReadContext, index: LogIndex?)
+        ///
+        /// `round` is one that waits to be heard of, if any.
+        case readIndexAnswer(context: ReadContext, index: LogIndex?, round: ReadRound = .zero)
         /// The leader asks the receiver, which has its whole log, to stand for election at once.
         case timeoutNow
         /// The leader's log on disk begins after `last`, which is committed: unless the receiver

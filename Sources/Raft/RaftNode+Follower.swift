@@ -21,8 +21,11 @@ extension RaftNode {
         case .appendRejected(let previous, let hint):
             receiveRejected(message.from, previous: previous, hint: hint)
         case .heartbeatAnswer(let round): receiveHeartbeatAnswer(message.from, round: round)
-        case .readIndexRequest(let context): receiveReadRequest(message.from, context: context)
-        case .readIndexAnswer(let context, let index): receiveReadAnswer(context, index: index)
+        case .readIndexRequest(let context, let round):
+            receiveReadRequest(message.from, context: context, heard: round)
+        case .readIndexAnswer(let context, let index, let round):
+            heard.note(round, in: term)
+            receiveReadAnswer(context, index: index)
         case .timeoutNow: receiveTimeoutNow(message)
         case .snapshotOffer(let last): receiveSnapshotOffer(message, last: last)
         }
@@ -98,7 +101,7 @@ extension RaftNode {
         recognise(message.from)
         // Past our end it would speak of entries we acknowledged and lost; appends will bring them.
         if commit <= log.last.index { commitEntries(through: commit) }
-        reply(to: message, .heartbeatAnswer(round: round), afterSave: false)
+        if round != .zero { reply(to: message, .heartbeatAnswer(round: round), afterSave: false) }
     }
 
     private mutating func receiveAppend(

@@ -65,12 +65,17 @@ extension RaftNode {
         let isDue = leader.heartbeatElapsed >= configuration.heartbeatTicks
         if isDue {
             leader.heartbeatElapsed = 0
+            leader.heartbeatCount &+= 1
             for position in leader.peers.indices { leader.peers[position].suspectIfIdle() }
         }
         state = .leader(leader)
         tickTransfer()
         guard isDue else { return }
-        if !leader.peers.isEmpty { beginRound() }
+        if leader.heartbeatCount % configuration.answeredHeartbeats == 0 {
+            beginRound()
+        } else {
+            sendSignsOfLife()
+        }
         offerSnapshots()
         completeTransfer()
         effects.mayLeaveJoint = mayLeaveJoint

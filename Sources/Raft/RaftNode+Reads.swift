@@ -3,29 +3,33 @@
 // Source: thesis §6.4, steps 1 to 4; what a follower's question proves is our own addition.
 
 extension RaftNode {
-    mutating func readIndex(_ context: ReadContext) {
+    mutating func readIndex(_ context: ReadContext, mayWait: Bool) {
         switch state {
         case .leader:
-            take(ReadQueue.Request(member: id, context: context))
+            take(ReadQueue.Request(member: id, context: context), mayWait: mayWait)
         case .follower(.some(let leader)):
             effects.sendNow.append(
                 Message(
-                    from: id, to: leader, term: term, body: .readIndexRequest(context: context)))
+                    from: id, to: leader, term: term,
+                    body: .readIndexRequest(context: context, heard: heard.round(in: term))))
         case .follower(nil), .preCandidate, .candidate:
             effects.readsFailed.append(context)
         }
     }
 
-    mutating func receiveReadRequest(_ member: MemberID, context: ReadContext) {
+    mutating func receiveReadRequest(
+        _ member: MemberID, context: ReadContext, heard: ReadRound
+    ) {
         let request = ReadQueue.Request(member: member, context: context)
         guard case .leader = state else { return answer(request, index: nil) }
-        // The question itself acknowledges this leader, later than the read began: when it was sent, its
-        // sender was in this term. Where it and this member are a quorum, nobody else had been elected
-        // before that, and a round of heartbeats would prove nothing more.
-        if hasCommittedInTerm, quorum.isMet(by: { $0 == id || $0 == member }) {
-            return answer(request, index: hard.commit)
+        // The question itself acknowledges this leader, later than the read began.
+        if isConfirmed(by: member, sentIn: term) {
+            answer(request, index: hard.commit)
+        } else {
+            take(request, mayWait: false)
         }
-        take(request)
+        withPeer(member) { peer in peer.answeredRound = max(peer.answeredRound, heard) }
+        confirmReads()
     }
 
     mutating func receiveReadAnswer(_ context: ReadContext, index: LogIndex?) {
@@ -37,7 +41,7 @@ extension RaftNode {
     }
 
     /// Takes a read in as a leader.
-    private mutating func take(_ request: ReadQueue.Request) {
+    private mutating func take(_ request: ReadQueue.Request, mayWait: Bool) {
         if isAlone, hasCommittedInTerm { return answer(request, index: hard.commit) }
         #if SIMULATION
             if RaftBug.readWithoutQuorum.isPlanted { return answer(request, index: hard.commit) }
@@ -48,35 +52,58 @@ extension RaftNode {
         }
         state = .follower(leader: nil)
         leader.reads.add(request)
-        let mayBegin = hasCommittedInTerm && !leader.reads.hasRoundUnderway
+        let mayBegin =
+            hasCommittedInTerm && (!leader.reads.hasRoundUnderway || leader.reads.isQuiet)
+        if mayBegin, mayWait {
+            _ = leader.reads.beginRound(commit: hard.commit, takingWaiting: true, isQuiet: true)
+        }
         state = .leader(leader)
-        if mayBegin { beginRound() }
+        if mayBegin, !mayWait { beginRound() }
+    }
+
+    /// Asks by heartbeats what questions did not tell in time.
+    mutating func hurryReads() {
+        guard case .leader(let leader) = state, leader.reads.isQuiet else { return }
+        beginRound()
     }
 
     /// Sends heartbeats that also confirm the waiting reads.
     mutating func beginRound() {
         let takesWaiting = hasCommittedInTerm
-        guard case .leader(var leader) = state else { return }
+        guard case .leader(var leader) = state, !leader.peers.isEmpty else { return }
         state = .follower(leader: nil)
         let round = leader.reads.beginRound(commit: hard.commit, takingWaiting: takesWaiting)
-        for peer in leader.peers {
-            #if SIMULATION
-                if RaftBug.heartbeatCommitsUnproven.isPlanted {
-                    effects.sendNow.append(
-                        Message(
-                            from: id, to: peer.member, term: term,
-                            body: .heartbeat(commit: hard.commit, round: round)))
-                    continue
-                }
-            #endif
-            // Never beyond what the member has proved to hold of our log.
-            let commit = min(peer.match, hard.commit)
-            effects.sendNow.append(
-                Message(
-                    from: id, to: peer.member, term: term,
-                    body: .heartbeat(commit: commit, round: round)))
-        }
         state = .leader(leader)
+        for peer in leader.peers { sendHeartbeat(to: peer, round: round) }
+    }
+
+    /// Sends heartbeats that nobody need answer, unless something depends on it.
+    ///
+    /// Answers tell which members live and confirm reads. For the first it is enough if each is asked some
+    /// times in the period in which a quorum must be heard from.
+    mutating func sendSignsOfLife() {
+        guard case .leader(let leader) = state else { return }
+        let isAnswerWanted =
+            leader.reads.count > 0 || leader.transfer != nil
+            || leader.peers.contains { $0.match < log.last.index || $0.mode != .replicate }
+        if isAnswerWanted { return beginRound() }
+        for peer in leader.peers { sendHeartbeat(to: peer, round: .zero) }
+    }
+
+    private mutating func sendHeartbeat(to peer: Progress, round: ReadRound) {
+        // Never beyond what the member has proved to hold of our log.
+        let commit: LogIndex
+        #if SIMULATION
+            commit =
+                RaftBug.heartbeatCommitsUnproven.isPlanted
+                ? hard.commit : min(peer.match, hard.commit)
+        #else
+            commit = min(peer.match, hard.commit)
+        #endif
+        effects.sendNow.append(
+            Message(
+                from: id, to: peer.member, term: term,
+                body: .heartbeat(commit: commit, round: round)))
     }
 
     /// Answers the reads whose round a quorum has answered; the next round takes what came since.
@@ -123,7 +150,8 @@ extension RaftNode {
             effects.sendNow.append(
                 Message(
                     from: id, to: request.member, term: term,
-                    body: .readIndexAnswer(context: request.context, index: index)))
+                    body: .readIndexAnswer(
+                        context: request.context, index: index, round: quietRound)))
         }
     }
 }

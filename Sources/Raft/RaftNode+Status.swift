@@ -20,6 +20,27 @@ extension RaftNode {
         }
     }
 
+    /// Whether what a member sent in a term, however it came here, proves that this one led when it was sent.
+    ///
+    /// The sender was in this leader's term then. Where the two are a quorum, nobody else had been elected
+    /// before, and a round of heartbeats would prove nothing more.
+    public func isConfirmed(by member: MemberID, sentIn term: Term) -> Bool {
+        guard case .leader = state, term == self.term, hasCommittedInTerm else { return false }
+        return quorum.isMet { $0 == id || $0 == member }
+    }
+
+    /// The round that waits to be acknowledged without heartbeats; zero if none does.
+    ///
+    /// What goes to other members anyway may carry it, and what comes back from them bring it back, as the
+    /// answer to a heartbeat of that round.
+    public var quietRound: ReadRound {
+        guard case .leader(let leader) = state, leader.reads.isQuiet else { return .zero }
+        return leader.reads.latestRound
+    }
+
+    /// The newest round that the leader of this term told of; zero if none.
+    public var heardRound: ReadRound { heard.round(in: term) }
+
     /// Everything up to here is agreed for ever.
     public var commit: LogIndex { hard.commit }
 

@@ -48,6 +48,9 @@ public struct RaftNode: Sendable {
     var electionTimeout = 0
     var generator: SeededGenerator
 
+    /// The newest round that a leader spoke of, and in which term.
+    var heard = HeardRound()
+
     /// What the step underway asks for; empty between steps.
     var effects = Effects()
 
@@ -114,7 +117,9 @@ public struct RaftNode: Sendable {
         case .proposeMembership(let next, let payload): proposeMembership(next, payload: payload)
         case .transferLeadership(let target): transferLeadership(to: target)
         case .saved(let number): finishSave(number)
-        case .readIndex(let context): readIndex(context)
+        case .readIndex(let context, let mayWait): readIndex(context, mayWait: mayWait)
+        case .hurryReads: hurryReads()
+        case .heard(let round, let term): if term == self.term { heard.note(round, in: term) }
         case .applied(let index): apply(through: index)
         case .compacted(let index): compact(through: index)
         case .loaded(let entries, let base, let member): load(entries, after: base, for: member)

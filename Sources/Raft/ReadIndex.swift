@@ -14,7 +14,10 @@ public struct ReadContext: Hashable, Sendable {
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 }
 
-/// The number of a round of heartbeats, counted from 1 in each leader's term.
+/// The number of a round, counted from 1 in each leader's term.
+///
+/// A round begins with heartbeats, or quietly: then the leader's next answers to questions carry its number, and
+/// the questions after them bring it back. Either way what acknowledges a round was sent after it began.
 public struct ReadRound: Hashable, Comparable, Sendable {
     /// The number as it is sent.
     public let rawValue: UInt64
@@ -34,6 +37,21 @@ public struct ReadRound: Hashable, Comparable, Sendable {
     }
 }
 
+/// The newest round that a member has heard of in a term.
+struct HeardRound: Sendable {
+    private var term = Term.zero
+    private var newest = ReadRound.zero
+
+    /// Notes what the leader of a term said.
+    mutating func note(_ round: ReadRound, in term: Term) {
+        newest = term == self.term ? max(newest, round) : round
+        self.term = term
+    }
+
+    /// What to tell the leader of a term; zero if that one has said nothing yet.
+    func round(in term: Term) -> ReadRound { term == self.term ? newest : .zero }
+}
+
 /// The reads a leader has been asked for and has not confirmed.
 struct ReadQueue: Sendable {
     /// Who asked, and how they call it.
@@ -51,6 +69,9 @@ struct ReadQueue: Sendable {
 
     /// The newest round begun.
     private(set) var latestRound = ReadRound.zero
+
+    /// Whether reads wait for the newest round, and no heartbeats were sent for it.
+    private(set) var isQuiet = false
 
     /// Came after the latest round began.
     private var waiting: [Request] = []
@@ -73,8 +94,11 @@ struct ReadQueue: Sendable {
     }
 
     /// Begins a round; all that waits, if it may join, is confirmed by it or by a later one.
-    mutating func beginRound(commit: LogIndex, takingWaiting: Bool) -> ReadRound {
+    mutating func beginRound(
+        commit: LogIndex, takingWaiting: Bool, isQuiet: Bool = false
+    ) -> ReadRound {
         latestRound = latestRound.next
+        self.isQuiet = isQuiet
         if takingWaiting {
             for request in waiting {
                 inRound.append(InRound(request: request, round: latestRound, index: commit))
@@ -91,12 +115,14 @@ struct ReadQueue: Sendable {
         guard confirmed > 0 else { return [] }
         let result = Array(inRound[..<confirmed])
         inRound.removeFirst(confirmed)
+        if inRound.isEmpty { isQuiet = false }
         return result
     }
 
     /// Takes out everything, oldest first.
     mutating func removeAll() -> [Request] {
         let all = inRound.map(\.request) + waiting
+        isQuiet = false
         inRound.removeAll()
         waiting.removeAll()
         return all

@@ -60,6 +60,9 @@ struct LeaderState: Sendable {
     /// Ticks since the last round of heartbeats.
     var heartbeatElapsed = 0
 
+    /// Heartbeats sent by the clock so far.
+    var heartbeatCount = 0
+
     /// Set while leadership is being handed over.
     var transfer: LeadershipTransfer?
 

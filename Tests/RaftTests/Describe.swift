@@ -143,8 +143,8 @@ enum Describe {
         case .heartbeat(let commit, let round):
             "heartbeat commit=\(commit.rawValue) round=\(round.rawValue)"
         case .heartbeatAnswer(let round): "alive round=\(round.rawValue)"
-        case .readIndexRequest(let context): "read? \(context.rawValue)"
-        case .readIndexAnswer(let context, let index):
+        case .readIndexRequest(let context, _): "read? \(context.rawValue)"
+        case .readIndexAnswer(let context, let index, _):
             "read \(context.rawValue) \(index.map { "at \($0.rawValue)" } ?? "refused")"
         case .timeoutNow: "stand now"
         case .snapshotOffer(let last): "fetch a snapshot reaching \(id(last))"

@@ -20,7 +20,20 @@ extension RandomRun {
         let context = ReadContext(nextContext)
         nextContext += 1
         checker.asked(context)
-        step(id, .readIndex(context))
+        step(id, .readIndex(context, mayWait: chance(60)))
+    }
+
+    /// A round that waits without heartbeats goes to another member, or back, beside the core's messages.
+    mutating func passRoundOn(_ id: MemberID) {
+        let other = someMember()
+        guard let node = cluster.members[cluster.position(of: id)].node, other != id else { return }
+        if node.role == .leader {
+            if chance(20) { return step(id, .hurryReads) }
+            step(other, .heard(node.quietRound, in: node.term))
+        } else if let leader = node.leader {
+            let answer = Message.Body.heartbeatAnswer(round: node.heardRound)
+            cluster.network.append(Message(from: id, to: leader, term: node.term, body: answer))
+        }
     }
 
     mutating func deliver() {

@@ -100,7 +100,9 @@ struct RandomRun {
         if chance(odds.savePercent) { return observe(id, cluster.finishSave(id)) }
         switch Int.random(in: 0..<48, using: &generator) {
         case 0...2: propose(id)
-        case 3: read(id)
+        case 3:
+            read(id)
+            for member in [leaderMostly(id), someMember()] { passRoundOn(member) }
         case 4, 5: restart(id)
         case 6, 7: observe(id, cluster.apply(id))
         case 8: cluster.members[cluster.position(of: id)].makeCheckpoint()

@@ -161,11 +161,7 @@ final class ClusterWorld {
             case .requests(let bytes):
                 let list = try WireList<ForwardedRequestFields>(decoding: bytes)
                 for fields in list.elements {
-                    rig.take(
-                        ReplicaRequest(
-                            origin: .member(ids[from], sequence: fields.sequence),
-                            body: try fields.body(), byteCount: fields.message.count,
-                            authority: fields.authority))
+                    rig.take(try fields.request(from: ids[from]))
                 }
             case .answers(let bytes):
                 let list = try WireList<ForwardedAnswerFields>(decoding: bytes)

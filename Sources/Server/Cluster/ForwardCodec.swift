@@ -4,8 +4,10 @@
 //
 // Whoever asked travels as a user's name, which the asking member has made sure of; tokens and passwords do not.
 //
-//   requests: 1 request*   request: 1 sequence  2 kind  3 message  4 nonce  5 user  6 auth revision
-//   answers:  1 answer*    answer:  1 sequence  2 index  3 outcome  4 message  5 status text
+//   requests: 1 request*   request: 1 sequence  2 kind  3 message  4 nonce  5 user  6 auth revision  7 term  8 round
+//   answers:  1 answer*    answer:  1 sequence  2 index  3 outcome  4 message  5 status text  6 term  7 round
+//
+// Term and round are of the sender when it sends: to a leader an acknowledgement, as the answer to a heartbeat.
 
 internal import Transport
 
@@ -69,6 +71,8 @@ struct ForwardedRequestFields: WireMessage, Hashable {
     /// The user's name; empty if nobody has proven to be one.
     var user = Bytes()
     var authRevision: UInt64 = 0
+    var term: UInt64 = 0
+    var round: UInt64 = 0
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {
@@ -79,6 +83,8 @@ struct ForwardedRequestFields: WireMessage, Hashable {
             case 4: nonce = try reader.uint64(field)
             case 5: user = try reader.bytes(field)
             case 6: authRevision = try reader.uint64(field)
+            case 7: term = try reader.uint64(field)
+            case 8: round = try reader.uint64(field)
             default: try reader.skip(field)
             }
         }
@@ -91,6 +97,8 @@ struct ForwardedRequestFields: WireMessage, Hashable {
         writer.uint64(4, nonce)
         writer.bytes(5, user)
         writer.uint64(6, authRevision)
+        writer.uint64(7, term)
+        writer.uint64(8, round)
     }
 }
 
@@ -98,6 +106,8 @@ extension ForwardedRequestFields {
     /// The fields of a request; nil for what is never forwarded.
     init?(_ request: ForwardedRequest) {
         sequence = request.sequence
+        term = request.sent.term
+        round = request.sent.round
         if let caller = request.authority.caller {
             user = Bytes(caller.name)
             authRevision = caller.revision
@@ -149,6 +159,17 @@ extension ForwardedRequestFields {
     private mutating func set(_ kind: Kind, _ message: some WireMessage) {
         self.kind = kind.rawValue
         self.message = Bytes(message.encoded())
+    }
+
+    /// The request, as a member's.
+    ///
+    /// - Throws: what `body` throws.
+    func request(from member: UInt64) throws(WireError) -> ReplicaRequest {
+        var request = ReplicaRequest(
+            origin: .member(member, sequence: sequence), body: try body(), byteCount: message.count,
+            authority: authority)
+        request.sent = SenderState(term: term, round: round)
+        return request
     }
 
     /// What is asked for.
@@ -219,6 +240,8 @@ struct ForwardedAnswerFields: WireMessage, Hashable {
     var outcome: UInt64 = 0
     var message = Bytes()
     var text = ""
+    var term: UInt64 = 0
+    var round: UInt64 = 0
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {
@@ -228,6 +251,8 @@ struct ForwardedAnswerFields: WireMessage, Hashable {
             case 3: outcome = try reader.uint64(field)
             case 4: message = try reader.bytes(field)
             case 5: text = try reader.string(field)
+            case 6: term = try reader.uint64(field)
+            case 7: round = try reader.uint64(field)
             default: try reader.skip(field)
             }
         }
@@ -239,6 +264,8 @@ struct ForwardedAnswerFields: WireMessage, Hashable {
         writer.uint64(3, outcome)
         writer.bytes(4, message)
         writer.string(5, text)
+        writer.uint64(6, term)
+        writer.uint64(7, round)
     }
 }
 
@@ -247,6 +274,8 @@ extension ForwardedAnswerFields {
     init(_ answer: ForwardedAnswer) {
         sequence = answer.sequence
         index = answer.index
+        term = answer.sent.term
+        round = answer.sent.round
         switch answer.content {
         case .message(let bytes): message = Bytes(bytes)
         case .notTaken: outcome = 1
@@ -267,6 +296,8 @@ extension ForwardedAnswerFields {
             else { return nil }
             content = .failure(RPCStatus(code, text))
         }
-        return ForwardedAnswer(sequence: sequence, index: index, content: content)
+        return ForwardedAnswer(
+            sequence: sequence, index: index, content: content,
+            sent: SenderState(term: term, round: round))
     }
 }

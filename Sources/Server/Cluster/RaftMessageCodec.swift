@@ -3,7 +3,7 @@
 // Protobuf's format, with numbers of our own: fields that a newer version adds are passed over. An entry's
 // index is not sent: entries follow `previous` without a gap.
 //
-//   1 kind  2 from  3 to  4 term  5 index  6 index's term  7 commit  8 entries  9 flag  10 number
+//   1 kind  2 from  3 to  4 term  5 index  6 index's term  7 commit  8 entries  9 flag  10 number  11 round
 //   entry: 1 term  2 kind  3 payload
 
 internal import Raft
@@ -60,6 +60,8 @@ struct RaftMessageFields: WireMessage, Hashable {
     var entries: [EntryFields] = []
     var flag = false
     var number: UInt64 = 0
+    /// Of a question for a read index, and of its answer; other members' versions may not send it.
+    var round: UInt64 = 0
 
     mutating func merge(from reader: inout ProtoReader) throws(WireError) {
         while let field = try reader.nextField() {
@@ -74,6 +76,7 @@ struct RaftMessageFields: WireMessage, Hashable {
             case 8: try reader.messages(field, into: &entries)
             case 9: flag = try reader.bool(field)
             case 10: number = try reader.uint64(field)
+            case 11: round = try reader.uint64(field)
             default: try reader.skip(field)
             }
         }
@@ -90,6 +93,7 @@ struct RaftMessageFields: WireMessage, Hashable {
         for entry in entries { writer.message(8, entry) }
         writer.bool(9, flag)
         writer.uint64(10, number)
+        writer.uint64(11, round)
     }
 }
 
@@ -120,11 +124,12 @@ extension RaftMessageFields {
         case .heartbeat(let commit, let round):
             set(.heartbeat, commit: commit, number: round.rawValue)
         case .heartbeatAnswer(let round): set(.heartbeatAnswer, number: round.rawValue)
-        case .readIndexRequest(let context): set(.readIndexRequest, number: context.rawValue)
-        case .readIndexAnswer(let context, let index):
+        case .readIndexRequest(let context, let heard):
+            set(.readIndexRequest, round: heard, number: context.rawValue)
+        case .readIndexAnswer(let context, let index, let round):
             set(
                 .readIndexAnswer, EntryID(term: .zero, index: index ?? .zero), flag: index != nil,
-                number: context.rawValue)
+                round: round, number: context.rawValue)
         case .timeoutNow: set(.timeoutNow)
         case .snapshotOffer(let last): set(.snapshotOffer, last)
         }
@@ -132,13 +137,14 @@ extension RaftMessageFields {
 
     private mutating func set(
         _ kind: Kind, _ place: EntryID = .zero, commit: LogIndex = .zero, flag: Bool = false,
-        number: UInt64 = 0
+        round: ReadRound = .zero, number: UInt64 = 0
     ) {
         self.kind = kind.rawValue
         index = place.index.rawValue
         indexTerm = place.term.rawValue
         self.commit = commit.rawValue
         self.flag = flag
+        self.round = round.rawValue
         self.number = number
     }
 }
@@ -166,7 +172,8 @@ extension RaftMessageFields {
                 false
             }
         // The bound is all bits but the highest: one of them is beyond it if all together are.
-        return term | index | indexTerm | commit | (isNumberCounted ? number : 0) <= Self.countMax
+        let all = term | index | indexTerm | commit | round | (isNumberCounted ? number : 0)
+        return all <= Self.countMax
     }
 
     private var place: EntryID { EntryID(term: Term(indexTerm), index: LogIndex(index)) }
@@ -185,10 +192,12 @@ extension RaftMessageFields {
         case .appendRejected: .appendRejected(previous: LogIndex(number), hint: place)
         case .heartbeat: .heartbeat(commit: LogIndex(commit), round: ReadRound(number))
         case .heartbeatAnswer: .heartbeatAnswer(round: ReadRound(number))
-        case .readIndexRequest: .readIndexRequest(context: ReadContext(number))
+        case .readIndexRequest:
+            .readIndexRequest(context: ReadContext(number), heard: ReadRound(round))
         case .readIndexAnswer:
             .readIndexAnswer(
-                context: ReadContext(number), index: flag ? LogIndex(index) : nil)
+                context: ReadContext(number), index: flag ? LogIndex(index) : nil,
+                round: ReadRound(round))
         case .timeoutNow: .timeoutNow
         case .snapshotOffer: .snapshotOffer(last: place)
         }

@@ -2,6 +2,8 @@
 // Belongs here: sequences, who waits, answers that are ahead of this member's state. Never here: sending.
 // Invariant: a request is in the table from when it is sent until its fate is known, or nobody can tell.
 
+internal import Raft
+
 /// What this member has forwarded and has no final word on.
 struct ForwardTable {
     private struct Sent {
@@ -21,6 +23,8 @@ struct ForwardTable {
     private var unanswered: [(last: UInt64, sent: Tick)] = []
     /// Nothing is forwarded before, since the last attempt met nobody who would take it.
     var pausedUntil = Tick(milliseconds: 0)
+    /// The newest round that the leader was told to have been heard of, and its term.
+    private var told = SenderState()
 
     /// - Parameter seed: differs between starts, so that an answer to what was asked before a restart meets no
     ///   request of now.
@@ -34,6 +38,14 @@ struct ForwardTable {
         var count = 0
         for frame in unanswered where now.since(frame.sent) < patience { count += 1 }
         return count < ReplicaLimits.forwardedFramesMax
+    }
+
+    /// The round to acknowledge with the next frame; 0 if the leader knows already.
+    mutating func roundToTell(_ node: RaftNode) -> UInt64 {
+        let heard = SenderState(term: node.term.rawValue, round: node.heardRound.rawValue)
+        guard heard != told else { return 0 }
+        told = heard
+        return heard.round
     }
 
     /// Ends a frame of what was added since the last one.

@@ -11,6 +11,14 @@ struct ForwardedRequest: Sendable {
     let body: ReplicaRequest.Body
     let byteCount: Int
     var authority = Authority.nobody
+    /// The sender's term, and the newest round that it has heard of and not told of yet.
+    var sent = SenderState()
+}
+
+/// What the core of a sender was at when it sent something; zero is unknown, or nothing to tell.
+struct SenderState: Hashable, Sendable {
+    var term: UInt64 = 0
+    var round: UInt64 = 0
 }
 
 /// What became of a forwarded request.
@@ -27,4 +35,6 @@ struct ForwardedAnswer: Sendable {
     /// The asking member may pass the answer on once it has applied this.
     let index: UInt64
     let content: Content
+    /// The leader's term and a round that waits to be acknowledged, if one does.
+    var sent = SenderState()
 }

@@ -36,6 +36,12 @@ struct ReadRequests {
     private var counter: UInt64
     private var pausedUntil = Tick(milliseconds: 0)
     private(set) var gather = Gather()
+    /// When the other members were last heard asking.
+    private var lastQuestion = Tick(milliseconds: 0)
+    /// When a leader's own reads wait no longer for other members' questions.
+    private(set) var hurry: Tick?
+    /// Those came too late: they are not relied on before.
+    private var hurriedUntil = Tick(milliseconds: 0)
 
     /// - Parameter seed: differs between starts, so that no context is ever used twice.
     init(seed: UInt64) {
@@ -49,6 +55,30 @@ struct ReadRequests {
     var waitingCount: Int { waiting.count }
 
     mutating func add(_ waiter: ReadWaiter) { waiting.append(waiter) }
+
+    /// Another member asked for a read index.
+    mutating func asked(now: Tick) { lastQuestion = now }
+
+    /// Whether others ask so often that their next questions will confirm a group of a leader's own reads.
+    ///
+    /// Few reads never wait for that: what they cost is little, and their latency is all there is to gain.
+    func mayRelyOnQuestions(count: Int, now: Tick) -> Bool {
+        count >= ReplicaLimits.gatheringMin && now >= hurriedUntil
+            && now.since(lastQuestion) <= ReplicaLimits.questionWaitMilliseconds
+    }
+
+    /// The reads just asked for wait for other members' questions.
+    mutating func waitForQuestions(now: Tick) {
+        hurry = now.advanced(milliseconds: ReplicaLimits.questionWaitMilliseconds)
+    }
+
+    /// Whether that took too long.
+    mutating func takeHurry(now: Tick) -> Bool {
+        guard let moment = hurry, moment <= now else { return false }
+        hurry = nil
+        hurriedUntil = now.advanced(milliseconds: ReplicaLimits.questionPauseMilliseconds)
+        return true
+    }
 
     /// A fresh context for everything that waits; nil if nothing does, or enough is under way.
     mutating func ask(now: Tick) -> ReadContext? {
@@ -67,6 +97,7 @@ struct ReadRequests {
     mutating func resolve(_ context: ReadContext, index: UInt64, now: Tick) {
         guard let place = asked.firstIndex(where: { $0.context == context }) else { return }
         gather.answered(now: now)
+        hurry = nil
         indexed.append((index, asked.remove(at: place).waiters))
     }
 

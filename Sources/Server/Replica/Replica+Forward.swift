@@ -20,7 +20,10 @@ extension Replica {
         var requests: [ForwardedRequest] = []
         func send(_ request: ReplicaRequest) {
             guard request.expires > now else { return drop(request) }
-            requests.append(forwards.add(request, leader: leader.rawValue))
+            var forwarded = forwards.add(request, leader: leader.rawValue)
+            forwarded.sent = SenderState(
+                term: node.term.rawValue, round: requests.isEmpty ? forwards.roundToTell(node) : 0)
+            requests.append(forwarded)
         }
         while let next = backlog.first, forwards.admits(next) {
             _ = backlog.popFirst()
@@ -76,6 +79,13 @@ extension Replica {
 
     /// The leader has answered.
     func answered(_ answer: ForwardedAnswer) {
+        if answer.sent.round > 0 {
+            guarded { () throws(StorageError) in
+                try perform(
+                    node.step(
+                        .heard(ReadRound(answer.sent.round), in: Term(answer.sent.term))))
+            }
+        }
         if case .notTaken = answer.content { return takeBack(answer.sequence) }
         guard let origin = forwards.take(answer.sequence)?.origin else { return }
         if answer.index <= status.applied {
@@ -99,6 +109,30 @@ extension Replica {
     }
 
     // MARK: the leader's side
+
+    /// Takes what a member was at when it passed a request on for an acknowledgement.
+    func acknowledged(by member: UInt64, _ sent: SenderState) {
+        guard sent.term == node.term.rawValue else { return }
+        reads.asked(now: now)
+        guard sent.round > 0 else { return }
+        received(
+            Message(
+                from: MemberID(member), to: node.id, term: Term(sent.term),
+                body: .heartbeatAnswer(round: ReadRound(sent.round))))
+    }
+
+    /// What an answer to another member tells of this one.
+    var senderState: SenderState {
+        let round = node.quietRound
+        return round == .zero
+            ? SenderState() : SenderState(term: node.term.rawValue, round: round.rawValue)
+    }
+
+    /// Whether a request that came by another member proves that this one leads.
+    func isConfirmed(by request: ReplicaRequest) -> Bool {
+        guard case .member(let member, _) = request.origin else { return false }
+        return node.isConfirmed(by: MemberID(member), sentIn: Term(request.sent.term))
+    }
 
     /// Sends a member's request back: this member does not lead.
     func refuse(_ origin: RequestOrigin) {

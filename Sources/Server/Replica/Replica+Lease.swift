@@ -50,7 +50,9 @@ extension Replica {
                 header, ids: executor.leases.bySoonestExpiry().map { $0.id })
         default: preconditionFailure("\(request.body) is no question about leases")
         }
-        answer([Batch.Answer(origin: request.origin, content: .message(writer.take()))])
+        answer(
+            [Batch.Answer(origin: request.origin, content: .message(writer.take()))],
+            isConfirmed: isConfirmed(by: request))
     }
 
     private func refuse(_ request: ReplicaRequest, _ failure: RequestFailure) {
@@ -65,10 +67,12 @@ extension Replica {
     ///
     /// Where others vote, with nothing in flight, a round of heartbeats has to prove that this member still
     /// leads: a client must not rely on a renewal of which the next leader knows nothing (L12).
-    func answer(_ answers: [Batch.Answer]) {
+    ///
+    /// - Parameter isConfirmed: the request itself has proven that.
+    func answer(_ answers: [Batch.Answer], isConfirmed: Bool = false) {
         if !inFlight.isEmpty {
             inFlight[inFlight.count - 1].answers += answers
-        } else if status.readsLocally {
+        } else if status.readsLocally || isConfirmed {
             answers.forEach(post)
         } else {
             for answer in answers { reads.add(.answer(answer)) }

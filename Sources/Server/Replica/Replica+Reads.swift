@@ -12,8 +12,13 @@ extension Replica {
             askedBefore: Tick(
                 milliseconds: now.milliseconds
                     - min(now.milliseconds, ReplicaLimits.readRetryMilliseconds)))
-        guard node.leader != nil, let context = reads.ask(now: now) else { return }
-        try perform(node.step(.readIndex(context)))
+        if reads.takeHurry(now: now) { try perform(node.step(.hurryReads)) }
+        guard node.leader != nil else { return }
+        let count = reads.waitingCount
+        guard let context = reads.ask(now: now) else { return }
+        let mayWait = tip != nil && reads.mayRelyOnQuestions(count: count, now: now)
+        if mayWait { reads.waitForQuestions(now: now) }
+        try perform(node.step(.readIndex(context, mayWait: mayWait)))
     }
 
     func noteReads(_ effects: Effects) {

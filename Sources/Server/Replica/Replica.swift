@@ -237,6 +237,11 @@ final class Replica {
             && requests.count <= ReplicaLimits.queuedRequestsMax
             && requests.allSatisfy { $0.body.isLogged }
         if isQueuedWhole {
+            for request in requests where request.sent.round > 0 {
+                if case .member(let member, _) = request.origin {
+                    acknowledged(by: member, request.sent)
+                }
+            }
             backlog.fill(with: requests)
         } else {
             for request in requests { accept(request) }
@@ -248,6 +253,7 @@ final class Replica {
         guard !isHeldBack else { return }
         // Entries that can't be written down are as good as lost: the leader sends them again.
         if case .append(_, let entries, _) = message.body, !hasRoom(for: entries) { return }
+        if case .readIndexRequest = message.body { reads.asked(now: now) }
         guarded { () throws(StorageError) in try perform(node.step(.received(message))) }
     }
 
@@ -366,6 +372,7 @@ final class Replica {
             wake.add(tick)
             return wake.tick
         }
+        wake.add(reads.hurry)
         wake.add(tip.executor.leases.nextDeadline.map { max($0, background.nextLeaseCheck) })
         wake.add(tip.executor.logins.nextDeadline.map { max($0, background.nextLoginCheck) })
         wake.add(background.nextWake)
@@ -400,6 +407,9 @@ final class Replica {
     /// Answers a request that needs no log entry, and lets others wait.
     func accept(_ request: ReplicaRequest) {
         guard failure == nil else { return fail(request.origin, .stopped) }
+        if case .member(let member, _) = request.origin, request.sent.term > 0 {
+            acknowledged(by: member, request.sent)
+        }
         switch request.body {
         case .subscribe(let wants): subscribe(request.origin, wants)
         case .readIndex: reads.add(.reader(request.origin))
@@ -457,7 +467,8 @@ final class Replica {
             }
         case .member(let member, let sequence):
             output.answer(
-                ForwardedAnswer(sequence: sequence, index: status.applied, content: content),
+                ForwardedAnswer(
+                    sequence: sequence, index: status.applied, content: content, sent: senderState),
                 to: member)
         case .newcomer(let number): output.answer(content, toNewcomer: number)
         case .replica: isPublishing = false

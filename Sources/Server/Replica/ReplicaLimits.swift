@@ -61,6 +61,11 @@ enum ReplicaLimits {
     static let forwardedFramesMax = 2
     /// A frame without any answer for so long holds up the next no more, in milliseconds.
     static let forwardedFramePatienceMilliseconds: UInt64 = 25
+    /// A leader's own reads wait so long for the questions of other members, if there was one within that time; in
+    /// milliseconds.
+    static let questionWaitMilliseconds: UInt64 = 4
+    /// If that was in vain they ask by heartbeats for so long.
+    static let questionPauseMilliseconds: UInt64 = 100
     /// After this a read index is asked for anew, as its question or answer was lost; in milliseconds.
     static let readRetryMilliseconds: UInt64 = 500
 

@@ -35,6 +35,8 @@ struct ReplicaRequest: Sendable {
     let authority: Authority
     /// After this nobody waits for it any more: it is dropped where it still waits.
     var expires = Tick(milliseconds: .max)
+    /// What the member that passed it on was at then.
+    var sent = SenderState()
 
     init(
         origin: RequestOrigin, body: Body, byteCount: Int, authority: Authority = .nobody

@@ -403,11 +403,7 @@ extension PeerNetwork: PeerHandler {
         var requests: [ReplicaRequest] = []
         requests.reserveCapacity(list.elements.count)
         for fields in list.elements {
-            requests.append(
-                ReplicaRequest(
-                    origin: .member(connection.member, sequence: fields.sequence),
-                    body: try fields.body(), byteCount: fields.message.count,
-                    authority: fields.authority))
+            requests.append(try fields.request(from: connection.member))
         }
         inbox.add(&requests)
         guard !requests.isEmpty else { return }
