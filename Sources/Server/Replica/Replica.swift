@@ -185,9 +185,9 @@ final class Replica {
     /// Set when the store can't go on; nothing is done any more.
     private(set) var failure: StorageError?
     var now = Tick(milliseconds: 0)
-    private var nextTick = Tick(milliseconds: 0)
+    var nextTick = Tick(milliseconds: 0)
     var space: SpaceGuard
-    private var isDiskFull = false
+    var isDiskFull = false
     /// When the last batch was begun.
     var lastBatch = Tick(milliseconds: 0)
     /// Whether operators were told that the quota is near.
@@ -347,7 +347,7 @@ final class Replica {
     }
 
     /// Whether there is nobody to talk to.
-    private var isAlone: Bool { status.readsLocally && node.membership.learners.isEmpty }
+    var isAlone: Bool { status.readsLocally && node.membership.learners.isEmpty }
 
     private func lookAtDisk() throws(StorageError) {
         try space.look(now: now, pages: pages, log: log)
@@ -355,51 +355,6 @@ final class Replica {
         isDiskFull = space.isShort
         background.diskChanged(isFull: isDiskFull)
         output.report(.diskFull(isDiskFull))
-    }
-
-    /// When `turn` has to be called next even if nothing comes in; nil for never.
-    var nextWake: Tick? {
-        guard failure == nil else { return nil }
-        let soon = isWaiting ? now.advanced(milliseconds: settings.tickMilliseconds) : nil
-        let tick = nextTick.advanced(
-            milliseconds: UInt64(node.ticksUntilDue - 1) * settings.tickMilliseconds)
-        // What gathers may be waiting outside still.
-        let gathered = reads.gather.until > now ? reads.gather.until : nil
-        var wake = Earliest()
-        wake.add(soon)
-        wake.add(gathered)
-        guard let tip else {
-            wake.add(tick)
-            return wake.tick
-        }
-        wake.add(reads.hurry)
-        wake.add(tip.executor.leases.nextDeadline.map { max($0, background.nextLeaseCheck) })
-        wake.add(tip.executor.logins.nextDeadline.map { max($0, background.nextLoginCheck) })
-        wake.add(background.nextWake)
-        if !isAlone { wake.add(tick) }
-        if isDiskFull { wake.add(now.advanced(milliseconds: SpaceGuard.lookMilliseconds)) }
-        return wake.tick
-    }
-
-    /// Whether something waits that is tried again from time to time.
-    private var isWaiting: Bool {
-        damage != nil || reads.waitingCount > 0 || !lateLoads.isEmpty || isPaced && !backlog.isEmpty
-            || (tip == nil && (!backlog.isEmpty || !forwards.maySend(now: now)))
-    }
-
-    /// Which requests that come now can only wait for those before them.
-    ///
-    /// They then gather: larger batches cost less. What they wait for, or at the latest the next tick, wakes
-    /// the replica.
-    var gathering: Gathering {
-        if tip == nil ? !forwards.maySend(now: now) : inFlight.count >= window {
-            return .everything
-        }
-        if reads.isAsking { return .reads(below: .max) }
-        if reads.gather.holds(reads.waitingCount, now: now) {
-            return .reads(below: reads.gather.wanted - reads.waitingCount)
-        }
-        return .nothing
     }
 
     // MARK: requests

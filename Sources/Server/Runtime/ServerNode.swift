@@ -152,8 +152,7 @@ final class ServerNode {
         bindMetrics(sink: sink)
     }
 
-    /// Starts the threads and the ports for other members; those for clients follow once there is
-    /// something to serve.
+    /// Starts the threads and the ports for members; those for clients follow once there is something to serve.
     func start() throws(NodeError) {
         logWriter = LogWriter(store: log) { [inbox, logger, checkpointer] report in
             switch report {
