@@ -22,18 +22,25 @@ extension Network {
                 dial(link, after: 0)
             }
         }
-        let gone = links.filter { $0.dialer == own && $0.isWanted && !wanted.contains($0.acceptor) }
+        let gone = links.filter { link in
+            link.dialer == own
+                ? link.isWanted && !wanted.contains(link.acceptor)
+                : link.acceptor == own && link.isUp && !wanted.contains(link.dialer)
+        }
         guard !gone.isEmpty else { return }
         // What tells a member of its removal may still be on its way.
-        process.after(microseconds: .seconds(2)) { process in
-            for link in gone where link.isWanted {
-                let isBack = process.directory.reachable.contains {
-                    process.world.place(of: $0.id) == link.acceptor
-                }
-                guard !isBack else { continue }
-                link.isWanted = false
-                process.world.network.breakLink(link)
-            }
+        process.after(microseconds: .seconds(2)) { $0.world.network.letGo(gone, by: $0) }
+    }
+
+    /// Ends connections with members that are gone; one that dials again is told that it was removed.
+    private func letGo(_ gone: [Link], by process: MemberProcess) {
+        let own = process.node.place
+        for link in gone where link.dialer != own || link.isWanted {
+            let other = link.dialer == own ? link.acceptor : link.dialer
+            let isBack = process.directory.reachable.contains { world.place(of: $0.id) == other }
+            guard !isBack else { continue }
+            if link.dialer == own { link.isWanted = false }
+            breakLink(link)
         }
     }
 
