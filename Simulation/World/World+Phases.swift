@@ -9,11 +9,13 @@ import Storage
 @testable import Server
 
 extension World {
+    private static func founderID(_ place: Int) -> UInt64 { 0xa1 + UInt64(place) }
+
     /// Founds the cluster.
     func found() {
         let rows = (0..<setup.members).map { place in
             MemberRow(
-                id: 0xa1 + UInt64(place), name: "n\(place)",
+                id: Self.founderID(place), name: "n\(place)",
                 peerURLs: [SimulatedNode.peerURL(place)], clientURLs: [], role: .voter)
         }
         for row in rows {
@@ -70,8 +72,15 @@ extension World {
         }
         // While a change is under way, or a machine is damaged, nobody may be missing.
         let voters = membership.voters.compactMap { place(of: $0.rawValue) }
+        // A change that is not agreed may be known to those only that are about to be broken.
+        let founders = Membership(voters: (0..<setup.members).map { MemberID(Self.founderID($0)) })
+        let isDisputed = nodes.contains { node in
+            guard !node.isRetired else { return false }
+            guard let process = node.process else { return membership != founders }
+            return process.replica.node.membership != membership
+        }
         let isChanging =
-            membership.isJoint || voters.count != membership.voters.count
+            membership.isJoint || isDisputed || voters.count != membership.voters.count
             || nodes.contains { $0.disk.isSpoiled || $0.awaitsIdentity }
             || nodes.count > setup.members || voters.contains { nodes[$0].isRetired }
         guard !isChanging else { return nodes.filter { !$0.isRetired }.map(\.place) }
