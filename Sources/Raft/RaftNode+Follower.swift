@@ -24,7 +24,7 @@ extension RaftNode {
         case .readIndexRequest(let context, let round):
             receiveReadRequest(message.from, context: context, heard: round)
         case .readIndexAnswer(let context, let index, let round):
-            heard.note(round, in: term)
+            if message.from == leader { heard.note(round, in: term) }
             receiveReadAnswer(context, index: index)
         case .timeoutNow: receiveTimeoutNow(message)
         case .snapshotOffer(let last): receiveSnapshotOffer(message, last: last)
@@ -64,8 +64,9 @@ extension RaftNode {
             reply(
                 to: message, .appendRejected(previous: previous.index, hint: log.last),
                 afterSave: true)
-        case .heartbeat(_, let round):
-            reply(to: message, .heartbeatAnswer(round: round), afterSave: false)
+        case .heartbeat:
+            // The answer bears our term, which its sender may lead by then: the round is of another one.
+            reply(to: message, .heartbeatAnswer(round: .zero), afterSave: false)
         case .preVoteAnswer, .voteAnswer, .appendAccepted, .appendRejected, .heartbeatAnswer,
             .readIndexRequest, .readIndexAnswer, .timeoutNow, .snapshotOffer:
             break

@@ -113,6 +113,8 @@ extension RaftNode {
         guard endsChange else { return }
         forgetDeparted()
         leaveIfRemoved()
+        // Those that had not answered may be no members any more.
+        confirmReads()
     }
 
     /// Whether the leader knows everything that earlier ones committed (§8).
@@ -153,8 +155,8 @@ extension RaftNode {
     mutating func receiveHeartbeatAnswer(_ member: MemberID, round: ReadRound) {
         let last = log.last.index
         var isWorthTrying = false
+        noteRound(round, of: member)
         withPeer(member) { peer in
-            peer.answeredRound = max(peer.answeredRound, round)
             isWorthTrying = peer.match < last && peer.resume()
         }
         if isWorthTrying { sendAppends(to: member, evenIfEmpty: true) }

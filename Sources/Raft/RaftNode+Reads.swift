@@ -28,8 +28,15 @@ extension RaftNode {
         } else {
             take(request, mayWait: false)
         }
-        withPeer(member) { peer in peer.answeredRound = max(peer.answeredRound, heard) }
+        noteRound(heard, of: member)
         confirmReads()
+    }
+
+    /// Notes which round a member has acknowledged; it can't have heard of one that was not begun.
+    mutating func noteRound(_ round: ReadRound, of member: MemberID) {
+        guard case .leader(let leader) = state else { return }
+        let begun = min(round, leader.reads.latestRound)
+        withPeer(member) { peer in peer.answeredRound = max(peer.answeredRound, begun) }
     }
 
     mutating func receiveReadAnswer(_ context: ReadContext, index: LogIndex?) {
@@ -70,7 +77,8 @@ extension RaftNode {
     /// Sends heartbeats that also confirm the waiting reads.
     mutating func beginRound() {
         let takesWaiting = hasCommittedInTerm
-        guard case .leader(var leader) = state, !leader.peers.isEmpty else { return }
+        guard case .leader(var leader) = state else { return }
+        guard !leader.peers.isEmpty else { return confirmReads() }
         state = .follower(leader: nil)
         let round = leader.reads.beginRound(commit: hard.commit, takingWaiting: takesWaiting)
         state = .leader(leader)

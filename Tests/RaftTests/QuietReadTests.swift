@@ -66,6 +66,28 @@ struct QuietReadTests {
         #expect(two.readStates == [read(2, at: 1)])
     }
 
+    @Test("quiet read: a member that speaks of a round that was not begun confirms none to come")
+    func roundOfTheFuture() {
+        var test = committedLeader()
+        let far = ReadRound(1 << 40)
+        test.receive(
+            from: 3, term: 1, .readIndexRequest(context: ReadContext(7), heard: far))
+        test.receive(from: 3, term: 1, .heartbeatAnswer(round: far))
+        test.step(.readIndex(ReadContext(1), mayWait: true))
+        let early = test.receive(
+            from: 3, term: 1, .readIndexRequest(context: ReadContext(8), heard: .zero))
+        #expect(early.readStates.isEmpty)
+    }
+
+    @Test("quiet read: a leader that becomes the only member confirms its reads itself")
+    func alone() {
+        var test = committedLeader(size: 2)
+        test.step(.readIndex(ReadContext(1), mayWait: true))
+        let change = test.step(.proposeMembership(Membership(voters: [MemberID(1)]), payload: []))
+        let saved = test.saveAll()
+        #expect((change.readStates + saved.readStates) == [read(1, at: 1)])
+    }
+
     @Test("quiet read: the index is that of when the read came, and no older")
     func indexIsOfArrival() throws {
         var test = committedLeader()

@@ -65,6 +65,39 @@ import Transport
                 == .failure(EtcdError.leaderChanged.status))
     }
 
+    // A follower's request proved that the leader led when it was sent. The leader stood still, another was elected
+    // and revoked the lease, and then the answer came.
+    @Test("L12: the answer of a leader that another has followed since does not renew a lease")
+    func lateRenewal() throws {
+        let (cluster, leader) = try cluster()
+        let grant = ReplicaRequest.Body.leaseGrant(LeaseGrantRequest(ttl: 60, id: 5))
+        #expect(cluster.ask(leader, grant) != nil)
+        let place = (leader + 1) % 3
+        let follower = cluster[place]
+        let renewal = ReplicaRequest.Body.leaseKeepAlive(LeaseKeepAliveRequest(id: 5))
+        let ticket = follower.send(renewal)
+        follower.turn(at: cluster.now)
+        for case (_, .requests(let bytes)) in follower.output.takeTraffic() {
+            for fields in try WireList<ForwardedRequestFields>(decoding: bytes).elements {
+                cluster[leader].take(try fields.request(from: ClusterWorld.id(place)))
+            }
+        }
+        cluster[leader].turn(at: cluster.now)
+        var late: [ForwardedAnswer] = []
+        for case (_, .answers(let bytes)) in cluster[leader].output.takeTraffic() {
+            late += try WireList<ForwardedAnswerFields>(decoding: bytes).elements.compactMap(
+                \.answer)
+        }
+        #expect(late.count == 1, "the leader answers at once: the request proves that it leads")
+        cluster.isolate(leader)
+        _ = try #require(cluster.awaitLeader(not: leader))
+        #expect(follower.output.outcome(of: ticket) == nil)
+        late.forEach(follower.replica.answered)
+        follower.turn(at: cluster.now)
+        #expect(
+            follower.output.outcome(of: ticket) == .failure(EtcdError.leaderChanged.status))
+    }
+
     // The leader's log had been cut on disk, by another thread, before its core was told. Asked for entries that
     // were gone it asked the core again, which asked it again, until the stack was used up.
     @Test("lag: entries that were just cut off the log are asked for once, then a snapshot is")

@@ -55,6 +55,22 @@ struct GatherTests {
         #expect(reads.release(applied: 3).count == 8)
     }
 
+    /// The batch's acknowledgements may be older than the question: that it is agreed proves nothing.
+    @Test("L12: an answer that rests on a batch in flight needs a round of its own and that batch")
+    func restingAnswer() throws {
+        var reads = ReadRequests(seed: 1)
+        let answer = Batch.Answer(origin: .nobody, content: .message([]))
+        reads.add(.answer(answer, after: 9))
+        reads.add(.reader(.replica))
+        #expect(reads.release(applied: 9).isEmpty)
+        let asked = reads.ask(now: tick(5))
+        let context = try #require(asked)
+        #expect(reads.release(applied: 9).isEmpty)
+        reads.resolve(context, index: 3, now: tick(6))
+        #expect(reads.release(applied: 8).count == 1, "the read, which rests on no batch")
+        #expect(reads.release(applied: 9).count == 1)
+    }
+
     @Test("a round that waits goes when its time is over, however few are there")
     func late() throws {
         var reads = ReadRequests(seed: 1)

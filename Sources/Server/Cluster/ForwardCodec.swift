@@ -285,8 +285,9 @@ extension ForwardedAnswerFields {
         }
     }
 
-    /// The answer; nil if it names a gRPC code that there is not.
+    /// The answer; nil if it names a gRPC code that there is not, or a round that can't be.
     var answer: ForwardedAnswer? {
+        guard round <= RaftMessageFields.countMax else { return nil }
         let content: ForwardedAnswer.Content
         switch outcome {
         case 0: content = .message(message.array)

@@ -161,7 +161,7 @@ extension RaftMessageFields {
     }
 
     /// Terms, places and rounds beyond this come from nobody honest; counting on from them would trap.
-    private static let countMax = UInt64.max >> 1
+    static let countMax = UInt64.max >> 1
 
     private func isCountable(_ kind: Kind) -> Bool {
         let isNumberCounted: Bool =

@@ -8,15 +8,20 @@ internal import Raft
 enum ReadWaiter {
     /// Whoever wants to read the published state.
     case reader(RequestOrigin)
-    /// An answer that rests on this member leading, and is void once it does not.
-    case answer(Batch.Answer)
+    /// An answer that rests on this member leading, and on the entries up to an index; void once it leads no more.
+    case answer(Batch.Answer, after: UInt64)
 
     /// Who is told if nothing comes of it.
     var origin: RequestOrigin {
         switch self {
         case .reader(let origin): origin
-        case .answer(let answer): answer.origin
+        case .answer(let answer, _): answer.origin
         }
+    }
+
+    /// The index that has to be applied besides that of the read.
+    fileprivate var restsOn: UInt64 {
+        if case .answer(_, let index) = self { index } else { 0 }
     }
 }
 
@@ -50,6 +55,11 @@ struct ReadRequests {
 
     /// Whether as many rounds are under way as may be.
     var isAsking: Bool { asked.count >= ReplicaLimits.readRoundsMax }
+
+    /// When the oldest question counts as lost; nil if nothing is asked.
+    var nextRetry: Tick? {
+        asked.first.map { $0.since.advanced(milliseconds: ReplicaLimits.readRetryMilliseconds) }
+    }
 
     /// How many reads wait to be asked for.
     var waitingCount: Int { waiting.count }
@@ -98,7 +108,11 @@ struct ReadRequests {
         guard let place = asked.firstIndex(where: { $0.context == context }) else { return }
         gather.answered(now: now)
         hurry = nil
-        indexed.append((index, asked.remove(at: place).waiters))
+        let waiters = asked.remove(at: place).waiters
+        guard waiters.contains(where: { $0.restsOn > index }) else {
+            return indexed.append((index, waiters))
+        }
+        for waiter in waiters { indexed.append((max(index, waiter.restsOn), [waiter])) }
     }
 
     /// Lets the reads of a context wait for another one, not before `pause`.
@@ -136,7 +150,7 @@ struct ReadRequests {
         for waiter in all {
             switch waiter {
             case .reader: waiting.append(waiter)
-            case .answer(let answer): answers.append(answer)
+            case .answer(let answer, _): answers.append(answer)
             }
         }
         return answers

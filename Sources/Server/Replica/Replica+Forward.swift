@@ -20,6 +20,8 @@ extension Replica {
         var requests: [ForwardedRequest] = []
         func send(_ request: ReplicaRequest) {
             guard request.expires > now else { return drop(request) }
+            var request = request
+            request.sent = SenderState(term: node.term.rawValue)
             var forwarded = forwards.add(request, leader: leader.rawValue)
             forwarded.sent = SenderState(
                 term: node.term.rawValue, round: requests.isEmpty ? forwards.roundToTell(node) : 0)
@@ -57,7 +59,9 @@ extension Replica {
 
     /// Requests could not be sent at all; they wait for another attempt.
     func forwardRefused(_ sequences: [UInt64]) {
-        for sequence in sequences { takeBack(sequence) }
+        for sequence in sequences {
+            if let request = forwards.take(sequence) { takeBack(request) }
+        }
     }
 
     /// The connection on which requests went to a member broke: nobody knows what became of them.
@@ -79,6 +83,7 @@ extension Replica {
 
     /// The leader has answered.
     func answered(_ answer: ForwardedAnswer) {
+        guard let request = forwards.take(answer.sequence) else { return }
         if answer.sent.round > 0 {
             guarded { () throws(StorageError) in
                 try perform(
@@ -86,17 +91,20 @@ extension Replica {
                         .heard(ReadRound(answer.sent.round), in: Term(answer.sent.term))))
             }
         }
-        if case .notTaken = answer.content { return takeBack(answer.sequence) }
-        guard let origin = forwards.take(answer.sequence)?.origin else { return }
+        if case .notTaken = answer.content { return takeBack(request) }
+        // By its term the request proved that the leader led when it was sent. If this member is in another one by
+        // now, the next leader may have ended the lease before the answer came.
+        guard !request.body.isLeaseQuestion || request.sent.term == node.term.rawValue else {
+            return fail(request.origin, .leaderChanged)
+        }
         if answer.index <= status.applied {
-            deliver(answer.content, to: origin)
+            deliver(answer.content, to: request.origin)
         } else {
-            forwards.hold(answer, for: origin)
+            forwards.hold(answer, for: request.origin)
         }
     }
 
-    private func takeBack(_ sequence: UInt64) {
-        guard let request = forwards.take(sequence) else { return }
+    private func takeBack(_ request: ReplicaRequest) {
         if tip != nil { accept(request) } else { backlog.append(request) }
         forwards.pausedUntil = now.advanced(milliseconds: settings.tickMilliseconds)
     }

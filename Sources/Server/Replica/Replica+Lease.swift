@@ -65,18 +65,19 @@ extension Replica {
 
     /// Answers once everything on the tip is agreed: the answers may rest on it.
     ///
-    /// Where others vote, with nothing in flight, a round of heartbeats has to prove that this member still
-    /// leads: a client must not rely on a renewal of which the next leader knows nothing (L12).
+    /// Where others vote a round of heartbeats has to prove that this member still leads: a client must not rely on a
+    /// renewal of which the next leader knows nothing (L12). That a batch in flight is agreed proves nothing of the
+    /// kind: its acknowledgements may be older than the request.
     ///
     /// - Parameter isConfirmed: the request itself has proven that.
     func answer(_ answers: [Batch.Answer], isConfirmed: Bool = false) {
-        if !inFlight.isEmpty {
-            inFlight[inFlight.count - 1].answers += answers
-        } else if status.readsLocally || isConfirmed {
-            answers.forEach(post)
-        } else {
-            for answer in answers { reads.add(.answer(answer)) }
+        guard status.readsLocally || isConfirmed else {
+            let last = inFlight.last?.index ?? 0
+            for answer in answers { reads.add(.answer(answer, after: last)) }
+            return
         }
+        guard !inFlight.isEmpty else { return answers.forEach(post) }
+        inFlight[inFlight.count - 1].answers += answers
     }
 }
 

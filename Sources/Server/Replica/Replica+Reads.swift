@@ -34,7 +34,7 @@ extension Replica {
     func releaseReads() {
         for waiter in reads.release(applied: status.applied) {
             switch waiter {
-            case .answer(let answer): post(answer)
+            case .answer(let answer, _): post(answer)
             case .reader(.call(let ticket)): output.post(.readable(ticket), to: Int(ticket.loop))
             case .reader(.replica): output.report(.readable)
             case .reader(let origin): preconditionFailure("\(origin) reads nothing here")

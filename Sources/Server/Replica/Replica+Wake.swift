@@ -22,6 +22,7 @@ extension Replica {
             return wake.tick
         }
         wake.add(reads.hurry)
+        if isAlone { wake.add(reads.nextRetry) }
         wake.add(tip.executor.leases.nextDeadline.map { max($0, background.nextLeaseCheck) })
         wake.add(tip.executor.logins.nextDeadline.map { max($0, background.nextLoginCheck) })
         wake.add(background.nextWake)

@@ -51,6 +51,16 @@ extension ReplicaRequest.Body {
     }
 }
 
+extension ReplicaRequest.Body {
+    /// Whether the leader answers it from memory, without an entry.
+    var isLeaseQuestion: Bool {
+        switch self {
+        case .leaseKeepAlive, .leaseTimeToLive, .leaseLeases: true
+        default: false
+        }
+    }
+}
+
 /// Requests in the order in which they came, with what they cost together.
 struct RequestQueue {
     private var items: [ReplicaRequest] = []
