@@ -77,11 +77,6 @@ enum Limits {
     static let continuationsMax = 8
     /// Acknowledgements of PING and SETTINGS waiting for a client that does not read.
     static let acknowledgementsMax = 512
-    /// The longest that the answer to a ping is held back, in nanoseconds.
-    static let pingHoldNanoseconds: Int64 = 20_000_000
-    /// Bytes sent since the last ping up to which its answer may be held back: a client that is sent more is
-    /// finding out how wide to open its windows.
-    static let pacedPingBytesMax = 16 << 10
     /// Settings in one SETTINGS frame.
     static let settingsPerFrameMax = 32
     /// Room for one TLS record's plaintext.

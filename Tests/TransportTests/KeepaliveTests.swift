@@ -82,50 +82,6 @@ struct KeepaliveTests {
         try harness.close()
     }
 
-    @Test("ping: after a small answer its answer waits, and takes those of a paced client along")
-    func pacedPings() throws {
-        let harness = try Harness()
-        let call = harness.client.request("/test.Echo/Chat", ends: false)
-        harness.client.send(framed([1]), on: call.id)
-        try harness.pump()
-
-        harness.client.ping()
-        try harness.pump()
-        #expect(harness.client.pingAnswers == 0)
-        // Another one before that is answered at once.
-        harness.client.send(framed([1]), on: call.id)
-        try harness.pump()
-        harness.client.ping()
-        try harness.pump()
-        #expect(harness.client.pingAnswers == 1)
-        harness.loop.advanceTime(by: .nanoseconds(Limits.pingHoldNanoseconds))
-        try harness.pump()
-        #expect(harness.client.pingAnswers == 2)
-
-        // What was sent meanwhile is much: the client measures how wide its window must be.
-        harness.client.send(
-            framed(Array(repeating: 1, count: Limits.pacedPingBytesMax)), on: call.id)
-        try harness.pump()
-        harness.client.ping()
-        try harness.pump()
-        #expect(harness.client.pingAnswers == 3)
-        try harness.close()
-    }
-
-    @Test("ping: one that waits for its answer does not outlive its connection")
-    func pacedPingOfClosed() throws {
-        let harness = try Harness()
-        let call = harness.client.request("/test.Echo/Chat", ends: false)
-        harness.client.send(framed([1]), on: call.id)
-        try harness.pump()
-        harness.client.ping()
-        try harness.pump()
-        try harness.close()
-
-        harness.loop.advanceTime(by: .nanoseconds(Limits.pingHoldNanoseconds))
-        #expect(harness.client.pingAnswers == 0)
-    }
-
     @Test("keepalive: the server pings after silence and closes when no answer comes")
     func serverPings() throws {
         let harness = try Harness()

@@ -45,50 +45,22 @@ extension HTTP2Connection {
 
     // MARK: Floods
 
-    func pingReceived(_ payload: UInt64) {
+    func pingReceived(isAnswer: Bool) {
         let now = lastReadNanoseconds
         // While answers flow, Go clients measure the bandwidth by a ping each round trip, which on one
         // machine is thousands a second: the answers bound their number.
-        if pingPolicy.isForgiven {
-            let isPaced = pingPolicy.sentBytes <= Limits.pacedPingBytesMax
-            pingPolicy.forgive(at: now)
-            if isPaced, heldPing == nil {
-                heldPing = payload
-                loop.holdPing(of: self)
-            } else {
-                answerPing(payload)
-            }
+        if !isAnswer, pingPolicy.isForgiven { return pingPolicy.forgive(at: now) }
+        guard pings.admit(at: now, max: limits.pingsPerSecondMax) else {
+            expel("too many pings in a second", "too_many_pings")
             return
         }
-        guard admitPing() else { return }
-        answerPing(payload)
+        if isAnswer {
+            drainPingAnswered()
+            return
+        }
         let isAllowed = pingPolicy.allows(
             at: now, hasOpenStreams: !calls.isEmpty, limits: limits)
         if !isAllowed { expel("pings more often than allowed", "too_many_pings") }
-    }
-
-    /// Our own ping was answered.
-    func pingAnswered() {
-        if admitPing() { drainPingAnswered() }
-    }
-
-    private func admitPing() -> Bool {
-        let isAdmitted = pings.admit(at: lastReadNanoseconds, max: limits.pingsPerSecondMax)
-        if !isAdmitted { expel("too many pings in a second", "too_many_pings") }
-        return isAdmitted
-    }
-
-    /// Answers a ping that was held back.
-    func answerHeldPing() {
-        guard let payload = heldPing, !isTorn else { return }
-        heldPing = nil
-        answerPing(payload)
-        loop.markDirty(self)
-    }
-
-    private func answerPing(_ payload: UInt64) {
-        guard let session else { return }
-        check(session.answerPing(payload))
     }
 
     func settingsReceived() {

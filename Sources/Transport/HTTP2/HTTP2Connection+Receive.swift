@@ -57,11 +57,7 @@ extension HTTP2Connection {
         case NGHTTP2_DATA.rawValue:
             if endsStream, let call = findCall(header.stream_id) { requestEnded(call) }
         case NGHTTP2_PING.rawValue:
-            if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
-                pingAnswered()
-            } else {
-                pingReceived(unsafeBitCast(frame.pointee.ping.opaque_data, to: UInt64.self))
-            }
+            pingReceived(isAnswer: header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0)
         case NGHTTP2_SETTINGS.rawValue:
             settingsReceived()
         case NGHTTP2_RST_STREAM.rawValue:

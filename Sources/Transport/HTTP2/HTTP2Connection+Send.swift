@@ -152,7 +152,6 @@ extension HTTP2Connection {
     func writeData(_ call: RPCCall, frameHeader: UnsafePointer<UInt8>, count: Int) -> Int32 {
         loop.output.writeBytes(UnsafeRawBufferPointer(start: frameHeader, count: 9))
         call.output.write(count, into: &loop.output)
-        pingPolicy.sent(bytes: count)
         bufferedBytes -= count
         if call.isAboveHighWater && call.output.byteCount < Limits.callWaterMarks.low {
             call.isAboveHighWater = false

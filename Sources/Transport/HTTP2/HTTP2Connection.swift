@@ -57,8 +57,6 @@ final class HTTP2Connection: ChannelDuplexHandler, @unchecked Sendable {
     // Limits.
     @exclusivity(unchecked) var pingPolicy = PingPolicy()
     var pings = RateWindow()
-    /// What the ping says that waits for its answer (`LoopContext.holdPing`).
-    var heldPing: UInt64?
     var resets = RateWindow()
     var settings = RateWindow()
     var lastReadNanoseconds: Int64 = 0

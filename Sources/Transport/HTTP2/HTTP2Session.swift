@@ -22,8 +22,6 @@ struct HTTP2Session {
         // makes the same checks but that one.
         nghttp2_option_set_no_http_messaging(options, 1)
         nghttp2_option_set_no_auto_window_update(options, 1)
-        // Pings are answered by us, together with what else there is to say.
-        nghttp2_option_set_no_auto_ping_ack(options, 1)
         nghttp2_option_set_max_outbound_ack(options, Limits.acknowledgementsMax)
         nghttp2_option_set_max_settings(options, Limits.settingsPerFrameMax)
         nghttp2_option_set_max_reserved_remote_streams(options, 0)
@@ -96,15 +94,6 @@ struct HTTP2Session {
     /// Queues PING.
     func ping() {
         nghttp2_submit_ping(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
-    }
-
-    /// Queues the answer to a PING; the result is nghttp2's.
-    func answerPing(_ payload: UInt64) -> Int32 {
-        withUnsafeBytes(of: payload) { bytes in
-            nghttp2_submit_ping(
-                pointer, UInt8(NGHTTP2_FLAG_ACK.rawValue),
-                bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
-        }
     }
 
     /// The reason of a negative result.

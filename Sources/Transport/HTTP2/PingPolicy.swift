@@ -7,17 +7,10 @@ struct PingPolicy {
     private var lastPing: Int64?
     private var strikes = 0
     private var hasSent = false
-    /// Bytes of messages sent since the last ping.
-    private(set) var sentBytes = 0
 
     /// Notes that HEADERS or DATA were sent.
     mutating func sent() {
         hasSent = true
-    }
-
-    /// Notes how much DATA was sent.
-    mutating func sent(bytes: Int) {
-        sentBytes += bytes
     }
 
     /// Whether something was sent since the last ping.
@@ -26,7 +19,6 @@ struct PingPolicy {
     /// Takes a ping that what was sent before allows.
     mutating func forgive(at now: Int64) {
         hasSent = false
-        sentBytes = 0
         strikes = 0
         lastPing = now
     }

@@ -28,8 +28,6 @@ final class LoopContext: @unchecked Sendable {
     var partialBytes = 0
     private var dirty: [HTTP2Connection] = []
     private var flushing: [HTTP2Connection] = []
-    /// Connections whose ping waits for its answer.
-    private var pinged: [HTTP2Connection] = []
     private var isTurnScheduled = false
     private var isRPCTouched = false
     private var armedDeadline = UInt64.max
@@ -108,20 +106,6 @@ final class LoopContext: @unchecked Sendable {
         swap(&dirty, &flushing)
         for connection in flushing { connection.flush() }
         flushing.removeAll(keepingCapacity: true)
-    }
-
-    /// Has a connection's ping answered soon, with those of all others.
-    ///
-    /// Go's clients ping after each answer while none of their pings is under way. Where little is sent, at
-    /// a steady pace, those pings and their answers would cost more than what they measure.
-    func holdPing(of connection: HTTP2Connection) {
-        pinged.append(connection)
-        guard pinged.count == 1 else { return }
-        eventLoop.scheduleTask(in: .nanoseconds(Limits.pingHoldNanoseconds)) {
-            let pinged = self.pinged
-            self.pinged = []
-            for connection in pinged { connection.answerHeldPing() }
-        }
     }
 
     /// Wakes the loop when a deadline passes.
