@@ -66,13 +66,10 @@ import TestSupport
         #expect(disk.contents("data/db") == (try store.image()))
     }
 
-    @Test("checkpoint: a crash during the checkpoint after a crash is mended too", arguments: 0..<8)
-    func twice(seed: UInt64) throws {
-        let rig = try prepared()
-        rig.disk.crash(afterOperation: rig.disk.operations.count + 2 + Int(seed % 3))
-        #expect(throws: StorageError.self) { try rig.checkpoint(pagesPerStep: 2) }
-        let second = rig.disk.afterCrash(.random(seed: seed))
-        let store = try PageRig.recover(second, log: rig.log, intent: rig.intent)
+    /// Changes a recovered store, and begins the checkpoint that would fold the change in.
+    private func nextCheckpoint(
+        _ store: PageStore, after rig: PageRig
+    ) throws -> (payload: [UInt8], checkpoint: Checkpoint) {
         let writer = try store.openWriter()
         try writer.execute("UPDATE t SET b = 'changed' WHERE a = 100")
         let payload = try store.encode(header: StateHeader(revision: 1000))
@@ -80,6 +77,17 @@ import TestSupport
         store.publish(through: rig.lastIndex + 1, term: 2)
         let checkpoint = try #require(try store.beginCheckpoint())
         checkpoint.intentIsDurable()
+        return (payload, checkpoint)
+    }
+
+    @Test("checkpoint: a crash during the checkpoint after a crash is mended too", arguments: 0..<8)
+    func twice(seed: UInt64) throws {
+        let rig = try prepared()
+        rig.disk.crash(afterOperation: rig.disk.operations.count + 2 + Int(seed % 3))
+        #expect(throws: StorageError.self) { try rig.checkpoint(pagesPerStep: 2) }
+        let second = rig.disk.afterCrash(.random(seed: seed))
+        let store = try PageRig.recover(second, log: rig.log, intent: rig.intent)
+        let (payload, checkpoint) = try nextCheckpoint(store, after: rig)
         second.crash(afterOperation: second.operations.count + Int(seed))
         #expect(throws: StorageError.self) { while try !checkpoint.step(pages: 1) {} }
 
@@ -108,13 +116,7 @@ import TestSupport
             }
             // The process begins anew, the machine goes on: its memory has what was written.
             let store = try PageRig.recover(rig.disk, log: rig.log, intent: rig.intent)
-            let writer = try store.openWriter()
-            try writer.execute("UPDATE t SET b = 'changed' WHERE a = 100")
-            let payload = try store.encode(header: StateHeader(revision: 1000))
-            store.seal(index: rig.lastIndex + 1, term: 2)
-            store.publish(through: rig.lastIndex + 1, term: 2)
-            let checkpoint = try #require(try store.beginCheckpoint())
-            checkpoint.intentIsDurable()
+            let (payload, checkpoint) = try nextCheckpoint(store, after: rig)
             rig.disk.crash(afterOperation: rig.disk.operations.count + 1)
             #expect(throws: StorageError.self) { while try !checkpoint.step(pages: 1) {} }
 
